@@ -1,0 +1,29 @@
+"""How Jira is spoken. This is the face that tools see; nothing here shows a token."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+Json = Any
+"""Decoded JSON."""
+
+
+class JiraSession(Protocol):
+    """One person's view of one Jira site, for one call.
+
+    `path` are segments below `/rest/api/3/`, each quoted by the session, so a key can never become
+    another path. Raises `JiraRefused`, `Unavailable` (reads), `OutcomeUnknown` (writes),
+    `Unauthenticated` when Jira went on as somebody else or as anonymous.
+    """
+
+    async def get(self, *path: str, params: Mapping[str, str | int] | None = None) -> Json: ...
+
+    async def post(self, *path: str, json: Json, read: bool = False) -> Json:
+        """`read=True` for a POST that changes nothing, such as `search/jql`; only those are retried."""
+
+    async def put(self, *path: str, json: Json) -> Json: ...
+
+    async def delete(self, *path: str, params: Mapping[str, str | int] | None = None) -> Json: ...
+
+    @property
+    def site(self) -> str:
+        """The site's public base URL, for browse links."""

@@ -1,0 +1,224 @@
+"""The nouns of the line. Each is frozen; none can print a secret.
+
+Unverified and verified data have different types, so the type checker proves that nobody reads
+a claim that was not checked: a `Bearer` is what came in, `VerifiedClaims` is what it proved.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NewType, Protocol
+
+from gateway.errors import Denied
+
+Bearer = NewType("Bearer", str)
+"""An access token as presented, not yet verified."""
+
+VerifiedClaims = NewType("VerifiedClaims", dict[str, Any])
+"""The claims of a token whose signature, issuer, audience, type and times were checked."""
+
+
+class Secret:
+    """A value that cannot be printed, formatted, compared by accident or pickled."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value. Call it only where the bytes leave for their one destination."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Secret is not serialised")
+
+
+class Effect(StrEnum):
+    """What a tool does to Jira; becomes the MCP annotations."""
+
+    READ = "read"
+    WRITE = "write"
+    DESTROY = "destroy"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls. The identity key is (issuer, subject), never an e-mail address."""
+
+    issuer: str
+    subject: str
+    client: str
+    """OAuth client id: which assistant."""
+    scopes: frozenset[str]
+    expires_at: float
+    """Unix seconds; nothing derived from this token outlives it."""
+    token: Secret
+    """The presented access token; only the credential stage reveals it, to the identity provider."""
+    token_id: str = ""
+    """`jti`."""
+    actor: str | None = None
+    """The *current* actor (RFC 8693 §4.1 `act.sub`); prior actors never decide."""
+    assurance: str = "asserted"
+    """How sure we are which client it is: `attested` or `asserted`."""
+    groups: frozenset[str] = frozenset()
+    email: str | None = None
+    acr: str | None = None
+    amr: frozenset[str] = frozenset()
+    auth_time: float | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """(issuer, subject, client): what per-caller state is kept under."""
+        return (self.issuer, self.subject, self.client)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequest:
+    """What was asked, as it came over the wire. Not yet validated."""
+
+    name: str
+    arguments: Any
+    source: str = ""
+    """Peer address, for the record and for counting strangers."""
+    protocol: str = ""
+    """MCP revision."""
+    call_id: str = ""
+    """Our correlation id: in the record, in the log and in the error text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A thing in Jira that policy decides about, with the facts that Jira returned.
+
+    `kind` is the Cedar entity type (`Issue`, `Project`, `Site`). `id` is the issue key, project key
+    or site name. `facts` uses the attribute names of `schema.cedarschema`; absent means unknown.
+    """
+
+    kind: str
+    id: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A request bound to its tool and caller: valid, typed, not yet allowed."""
+
+    caller: Caller
+    tool: str
+    """The tool's name, which is also the Cedar action."""
+    effect: Effect
+    schema_digest: str
+    arguments: Mapping[str, Any]
+    input: Mapping[str, Any]
+    """The projection of the arguments that policy sees as `context.input` (camelCase names)."""
+    target: str
+    """Cedar type of the resource that is decided on: `Issue`, `Project` or `Site`."""
+    target_id: str
+    """The key as asked; the decision uses what Jira returns."""
+    scopes: tuple[str, ...]
+    """OAuth scopes that the caller's token needs for this tool."""
+    request: ToolRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One rule that decided: its `@id`, its public `@reason`, and where it stands."""
+
+    rule: str
+    text: str
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """Something the gateway promised so that a standing forbid is discharged."""
+
+    rule: str
+    kind: str
+    """`redact_fields` or `cap_results`."""
+    fields: frozenset[str] = frozenset()
+    maximum: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The policy's answer: effect, the rules behind it, the exact version, and what was asked."""
+
+    allowed: bool
+    reasons: tuple[Reason, ...]
+    policy: str
+    """Digest of the bundle that decided, `sha256:…`."""
+    obligations: tuple[Obligation, ...] = ()
+    errors: tuple[str, ...] = ()
+    refused: frozenset[str] = frozenset()
+    """Ids of the elements (issues of a search, links) that may not be shown."""
+    narrowing: str | None = None
+    """JQL that a search must be narrowed with; None when policy leaves it as it is."""
+    facts: tuple[Mapping[str, Any], ...] = ()
+    """The questions asked, for the record and for replay."""
+
+    @property
+    def redacted(self) -> frozenset[str]:
+        """Jira field names that must not leave."""
+        return frozenset().union(*(o.fields for o in self.obligations))
+
+    @property
+    def maximum(self) -> int | None:
+        """The strictest cap on results, if any."""
+        return min((o.maximum for o in self.obligations if o.maximum is not None), default=None)
+
+    def enforce(self) -> None:
+        """Raises `Denied` with the public reason and the rules, unless allowed."""
+        if self.allowed and not self.errors:
+            return
+        rules = tuple(r.rule for r in self.reasons)
+        why = " ".join(r.text for r in self.reasons) or "No rule allows this."
+        named = f" (rule {', '.join(rules)})" if rules else ""
+        raise Denied(
+            f"Refused by policy{named}: {why} Ask your security team if you need it.",
+            rules=rules,
+            private="; ".join(self.errors),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A credential for one person at one Jira."""
+
+    issuer: str
+    subject: str
+    audience: str
+    scopes: frozenset[str]
+    expires_at: float
+    secret: Secret
+    source: str
+    """Which credential source gave it, e.g. `exchange`."""
+    id: str = ""
+    """`jti` of the Jira-audience token, for the record."""
+
+
+class Answer(Protocol):
+    """What a tool returns: Jira's data, still whole, that knows how to be cut and shown."""
+
+    def resources(self) -> Sequence[Resource]:
+        """Every resource whose content this answer would disclose."""
+
+    def without(self, refused: frozenset[str], fields: frozenset[str], maximum: int | None) -> "Answer":
+        """The same answer less refused elements, redacted fields, and elements beyond `maximum`."""
+
+    def render(self) -> "Result":
+        """The compact form that is released."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the assistant gets: structured content that fits the output schema, and short text."""
+
+    structured: Mapping[str, Any]
+    text: str

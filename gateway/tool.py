@@ -1,0 +1,289 @@
+"""What a tool is: one typed function, from which everything else about it is derived.
+
+    @tool(effect=Effect.WRITE, on=issue)
+    async def jira_comment(jira: JiraSession, key: IssueKey, body: Markdown) -> Receipt:
+        '''Add a comment to an issue.'''
+
+Name, description, input and output schema, Cedar action and `context.input`, resource, MCP
+annotations, OAuth scopes and digest come from the function. A READ function runs when the line
+*looks*, and its answer is what policy decides on; a WRITE or DESTROY function runs when the line
+*acts*, after its target was looked at as the caller. A parameter annotated `Looked` receives what
+was looked at (Jira's JSON). A tool is never handed a token, nor the caller.
+"""
+
+import hashlib
+import importlib
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NewType, get_type_hints
+
+import jsonschema_rs
+import msgspec
+import orjson
+
+from gateway import jql
+from gateway.errors import InvalidCall, UnknownTool
+from gateway.jira import JiraSession, Json
+from gateway.jira.facts import POLICY_FIELDS, issue_resource, project_resource
+from gateway.model import Answer, Caller, Decision, Effect, Resource, ToolCall, ToolRequest
+from gateway.parameter import (
+    IssueKey,
+    Jql,
+    Kind,
+    Line,
+    Markdown,
+    Name,
+    Parameter,
+    ProjectKey,
+    cleaned,
+    parameters,
+    projection,
+)
+
+__all__ = [
+    "Bound", "Effect", "IssueKey", "Jql", "Line", "Looked", "Markdown", "Name", "ProjectKey",
+    "Registry", "Sight", "Target", "Tool", "issue", "project", "site", "tool",
+]  # fmt: skip
+
+Looked = NewType("Looked", dict[str, Any])
+"""Jira's JSON of the target, as the caller sees it."""
+
+READ_SCOPE = "jira:read"
+WRITE_SCOPE = "jira:write"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a tool acts on: how it is looked at, and which Cedar resource it is."""
+
+    kind: str
+    parameter: str | None = None
+    fields: tuple[str, ...] = ()
+    expand: str = ""
+
+    def __call__(self, *, fields: tuple[str, ...] = (), expand: str = "") -> "Target":
+        """The same target, looked at with more of Jira's fields or an `expand`."""
+        return replace(self, fields=fields, expand=expand)
+
+    async def look(self, jira: JiraSession, key: str) -> Looked:
+        """One request, as the caller."""
+        if self.kind == "Project":
+            return Looked(await jira.get("project", key))
+        params = {"fields": ",".join((*POLICY_FIELDS, *self.fields))}
+        if self.expand:
+            params["expand"] = self.expand
+        return Looked(await jira.get("issue", key, params=params))
+
+    def resource(self, looked: Looked) -> Resource:
+        """The facts, from what Jira returned and never from the key that was asked for."""
+        return project_resource(looked) if self.kind == "Project" else issue_resource(looked)
+
+
+issue = Target("Issue", "key")
+project = Target("Project", "project")
+site = Target("Site")
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was looked at, and the resources in it that policy must decide on."""
+
+    resources: tuple[Resource, ...]
+    looked: Looked | None = None
+    answer: Answer | None = None
+
+
+Function = Callable[..., Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A declared tool."""
+
+    name: str
+    title: str
+    description: str
+    effect: Effect
+    target: Target
+    function: Function
+    parameters: tuple[Parameter, ...]
+    looked_parameter: str | None
+    input_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any]
+    idempotent: bool
+    digest: str
+    validator: Any
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The OAuth scopes that a caller's token needs."""
+        return (READ_SCOPE,) if self.effect is Effect.READ else (READ_SCOPE, WRITE_SCOPE)
+
+    def annotations(self) -> dict[str, Any]:
+        """MCP tool annotations."""
+        return {
+            "title": self.title,
+            "readOnlyHint": self.effect is Effect.READ,
+            "destructiveHint": self.effect is Effect.DESTROY,
+            "idempotentHint": self.idempotent,
+            "openWorldHint": True,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A valid call of one tool, ready to look and to act."""
+
+    tool: Tool
+    call: ToolCall
+
+    def under(self, admitted: Decision) -> "Bound":
+        """The same call within what was admitted: its JQL narrowed, its page capped."""
+        arguments = dict(self.call.arguments)
+        for p in self.tool.parameters:
+            if p.kind is Kind.JQL and admitted.narrowing is not None:
+                arguments[p.name] = jql.narrow(arguments[p.name], admitted.narrowing)
+            if p.name == "max_results" and admitted.maximum is not None:
+                arguments[p.name] = min(arguments[p.name], admitted.maximum)
+        return replace(self, call=replace(self.call, arguments=arguments))
+
+    async def look(self, jira: JiraSession) -> Sight:
+        """As the caller: for a read the answer itself, for a write its target."""
+        if self.tool.effect is Effect.READ:
+            answer = await self.tool.function(jira, **self.call.arguments)
+            return Sight(tuple(answer.resources()), answer=answer)
+        looked = await self.tool.target.look(jira, self.call.target_id)
+        return Sight((self.tool.target.resource(looked),), looked=looked)
+
+    async def act(self, jira: JiraSession, sight: Sight) -> Answer:
+        """The effect; for a read, what was looked at."""
+        if sight.answer is not None:
+            return sight.answer
+        extra = {self.tool.looked_parameter: sight.looked} if self.tool.looked_parameter else {}
+        return await self.tool.function(jira, **self.call.arguments, **extra)
+
+
+_declared: dict[str, Tool] = {}
+
+
+def tool(*, effect: Effect, on: Target, title: str, idempotent: bool | None = None) -> Callable[[Function], Function]:
+    """Declare a tool. `idempotent` defaults to True for reads and False for the rest."""
+
+    def declare(function: Function) -> Function:
+        made = _make(function, effect, on, title, effect is Effect.READ if idempotent is None else idempotent)
+        _declared[made.name] = made
+        return function
+
+    return declare
+
+
+def _make(function: Function, effect: Effect, on: Target, title: str, idempotent: bool) -> Tool:
+    hints = get_type_hints(function)
+    looked = next((name for name, hint in hints.items() if hint is Looked and name != "return"), None)
+    first = next(iter(inspect.signature(function).parameters))
+    found = parameters(function, frozenset({first, looked or first}), on.parameter)
+    if on.parameter and on.parameter not in {p.name for p in found}:
+        raise TypeError(f"{function.__name__} acts on {on.kind} but has no parameter `{on.parameter}`")
+    schema = _input_schema(found)
+    made = Tool(
+        name=function.__name__,
+        title=title,
+        description=inspect.getdoc(function) or "",
+        effect=effect,
+        target=on,
+        function=function,
+        parameters=found,
+        looked_parameter=looked,
+        input_schema=schema,
+        output_schema=_output_schema(hints["return"].shape),
+        idempotent=idempotent,
+        digest="",
+        validator=jsonschema_rs.validator_for(dict(schema)),
+    )
+    facts = [made.name, made.description, made.input_schema, made.output_schema, made.annotations()]
+    digest = hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return replace(made, digest=f"sha256:{digest}")
+
+
+def _input_schema(found: Sequence[Parameter]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {p.name: dict(p.schema) for p in found},
+        "required": [p.name for p in found if p.required],
+        "additionalProperties": False,
+    }
+
+
+def _output_schema(shape: type[msgspec.Struct]) -> dict[str, Any]:
+    schema = msgspec.json.schema(shape)
+    definitions = schema.pop("$defs", {})
+
+    def inlined(node: Any) -> Any:
+        if isinstance(node, list):
+            return [inlined(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return inlined(definitions[node["$ref"].rsplit("/", 1)[1]])
+        return {k: inlined(v) for k, v in node.items()}
+
+    whole: dict[str, Any] = inlined(schema)
+    return whole
+
+
+class Registry:
+    """The tools of one gateway, in a fixed order."""
+
+    def __init__(self, tools: Iterable[Tool]) -> None:
+        self._tools = {t.name: t for t in sorted(tools, key=lambda t: t.name)}
+
+    @classmethod
+    def load(cls, modules: Iterable[str]) -> "Registry":
+        """Import the modules named in the settings and take the tools that they declare."""
+        names = list(modules)
+        for name in names:
+            importlib.import_module(name)
+        return cls(t for t in _declared.values() if t.function.__module__ in names)
+
+    def __iter__(self) -> Any:
+        return iter(self._tools.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tools
+
+    def __getitem__(self, name: str) -> Tool:
+        return self._tools[name]
+
+    def bind(self, caller: Caller, request: ToolRequest) -> Bound:
+        """The call, valid and typed. Raises `InvalidCall`; an unknown tool is one as well."""
+        found = self._tools.get(request.name)
+        if found is None:
+            raise UnknownTool
+        given = {} if request.arguments is None else request.arguments
+        problem = next(found.validator.iter_errors(given), None)
+        if problem is not None:
+            raise InvalidCall(_explained(problem))
+        arguments = cleaned(found.parameters, given)
+        target = arguments[found.target.parameter] if found.target.parameter else ""
+        return Bound(
+            found,
+            ToolCall(
+                caller=caller,
+                tool=found.name,
+                effect=found.effect,
+                schema_digest=found.digest,
+                arguments=arguments,
+                input=projection(found.parameters, arguments, writes=found.effect is not Effect.READ),
+                target=found.target.kind,
+                target_id=target,
+                scopes=found.scopes,
+                request=request,
+            ),
+        )
+
+
+def _explained(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem.instance_path) or "the arguments"
+    what = str(problem.message)
+    return f"`{where}`: {what[:200]}. Correct it to the tool's input schema and call again."
