@@ -173,6 +173,19 @@ class Decision:
         """The strictest cap on results, if any."""
         return min((o.maximum for o in self.obligations if o.maximum is not None), default=None)
 
+    def joined(self, later: "Decision") -> "Decision":
+        """This decision and a later one on the same call: both must allow; all their parts are kept."""
+        return Decision(
+            allowed=self.allowed and later.allowed,
+            reasons=tuple(dict.fromkeys((*self.reasons, *later.reasons))),
+            policy=later.policy,
+            obligations=tuple(dict.fromkeys((*self.obligations, *later.obligations))),
+            errors=(*self.errors, *later.errors),
+            refused=self.refused | later.refused,
+            narrowing=self.narrowing,
+            facts=(*self.facts, *later.facts),
+        )
+
     def enforce(self) -> None:
         """Raises `Denied` with the public reason and the rules, unless allowed."""
         if self.allowed and not self.errors:

@@ -1,0 +1,126 @@
+"""The line: who calls, what they ask, whether it may be tried, as whom at Jira, then
+look, decide, write it down, act, release.
+
+Nothing here knows how a stage does its work. Whatever fails, fails as a `GatewayError` of the stage
+that failed, and the trail has written it down before it leaves.
+"""
+
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from gateway.credential import CredentialSource, GrantOrder
+from gateway.errors import StepUpRequired, Unauthenticated
+from gateway.gate import Gate
+from gateway.identity import Authenticator
+from gateway.jira import JiraSession
+from gateway.model import Bearer, Caller, Decision, Grant, Result, ToolCall, ToolRequest
+from gateway.policy import PolicyEngine
+from gateway.redact import redact
+from gateway.tool import Registry, Tool
+
+
+class Trail(Protocol):
+    """The record of one call in the making. Raises only `Sealed`."""
+
+    def caller(self, caller: Caller) -> None: ...
+
+    def call(self, call: ToolCall) -> None: ...
+
+    def granted(self, grant: Grant) -> None: ...
+
+    async def commit(self, decision: Decision) -> None:
+        """The decision is durable when this returns."""
+
+    async def release(self, result: Result) -> Result:
+        """The outcome is durable when this returns; only then may the result leave."""
+
+
+class Recorder(Protocol):
+    """Opens a trail for each call; counts strangers."""
+
+    def trail(self, request: ToolRequest) -> AbstractAsyncContextManager[Trail]: ...
+
+    def stranger(self, source: str) -> None:
+        """One failed authentication from `source`."""
+
+
+class Jira(Protocol):
+    """One Jira site."""
+
+    def session(self, grant: Grant) -> JiraSession: ...
+
+
+class Pipeline:
+    """The sentence that every call is."""
+
+    def __init__(
+        self,
+        *,
+        identity: Authenticator,
+        tools: Registry,
+        policy: PolicyEngine,
+        credentials: CredentialSource,
+        jira: Jira,
+        audit: Recorder,
+        gate: Gate,
+    ) -> None:
+        self.identity = identity
+        self.tools = tools
+        self.policy = policy
+        self.credentials = credentials
+        self.jira = jira
+        self.audit = audit
+        self.gate = gate
+
+    async def authenticate(self, bearer: Bearer | None, source: str) -> Caller:
+        """The caller. Raises `Unauthenticated` (counted by `source`) or `Unavailable`."""
+        try:
+            if bearer is None:
+                raise Unauthenticated("no token", presented=False)
+            return await self.identity.authenticate(bearer)
+        except Unauthenticated:
+            self.audit.stranger(source)
+            raise
+
+    def visible(self, caller: Caller) -> frozenset[str]:
+        """Names of the tools that this caller's policy could allow on something."""
+        return self.policy.visible(caller)
+
+    async def call(self, bearer: Bearer, request: ToolRequest) -> Result:
+        """The answer to one tool call. Raises a `GatewayError`."""
+        async with self.audit.trail(request) as trail:
+            caller = await self.identity.authenticate(bearer)
+            trail.caller(caller)
+            with self.gate.place(caller):
+                bound = self.tools.bind(caller, request)
+                trail.call(bound.call)
+                require_scopes(bound.tool, caller)
+                admitted = self.policy.admit(bound.call)
+                if not admitted.allowed:
+                    await trail.commit(admitted)
+                    admitted.enforce()
+                bound = bound.under(admitted)
+                grant = await self.credentials.grant(GrantOrder(caller, bound.call.effect))
+                trail.granted(grant)
+                jira = self.jira.session(grant)
+                sight = await bound.look(jira)
+                decision = admitted.joined(self.policy.decide(bound.call, sight.resources))
+                await trail.commit(decision)
+                decision.enforce()
+                answer = await bound.act(jira, sight)
+                return await trail.release(redact(answer, decision))
+
+
+def require_scopes(tool: Tool, caller: Caller) -> None:
+    """RFC 6750 §3.1: the token must carry every scope of the tool; a write scope implies the read scope."""
+    held = caller.scopes | ({"jira:read"} if "jira:write" in caller.scopes else set())
+    missing = [scope for scope in tool.scopes if scope not in held]
+    if missing:
+        raise StepUpRequired(
+            f"Sign in again and grant {_listed(missing)}: this tool needs it.", scopes=tool.scopes
+        )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(f"`{name}`" for name in names)
