@@ -18,12 +18,13 @@ class Gate:
         self._at_once = at_once
         self._per_person = per_person
         self._running: Counter[tuple[str, str]] = Counter()
+        self._all = 0
 
     @contextmanager
     def place(self, caller: Caller) -> Iterator[None]:
         """One running call of `caller`. Raises `Unavailable`."""
         person = (caller.issuer, caller.subject)
-        if self._running.total() >= self._at_once:
+        if self._all >= self._at_once:
             raise Unavailable("The gateway is full at the moment; try again in a few seconds.", part="gateway")
         if self._running[person] >= self._per_person:
             raise Unavailable(
@@ -31,9 +32,11 @@ class Gate:
                 part="gateway",
             )
         self._running[person] += 1
+        self._all += 1
         try:
             yield
         finally:
             self._running[person] -= 1
+            self._all -= 1
             if not self._running[person]:
                 del self._running[person]

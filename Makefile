@@ -1,0 +1,61 @@
+# Two commands are enough: `make demo` and `make test`. Each builds the locked environment it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NODE_DIR := .work/node
+
+.PHONY: demo test test-all check fix bench lock clean help
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo            the whole story on embedded parts, then it keeps serving (ONCE=1 ends after the story)"
+	@echo "make test            every test that needs no other program"
+	@echo "make test-all        these and the suites that need Node.js 22 (conformance, Inspector, JQL oracle)"
+	@echo "make check           style, types, architecture and documentation"
+	@echo "make bench           side by side with a bare endpoint and with mcp-atlassian (JSON=1 for one object)"
+	@echo "make fix             format"
+
+$(VENV)/.run: requirements.lock pyproject.toml
+	@echo "Building the locked environment in $(VENV) (once; packages from PyPI)…"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; this is $$($(PYTHON) --version). Set PYTHON=/path/to/python3.11."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing; on Debian: apt install python3-venv."; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python scripts/link.py
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+	@echo "Adding the tools for development…"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/.run
+	@$(BIN)/jira-agent-gateway demo $(if $(ONCE),--once)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not needs_node" $(TESTS)
+
+test-all: $(VENV)/.dev
+	@sh tests/node/install.sh $(NODE_DIR)
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_architecture.py tests/test_docs.py
+	$(BIN)/jira-agent-gateway policy check policies
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m bench $(if $(JSON),--json)
+
+fix: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# A dependency must be a week old before it is locked.
+lock: $(VENV)/.dev
+	$(BIN)/python scripts/lock.py
+
+clean:
+	rm -rf $(VENV) .work data build dist
