@@ -1,0 +1,137 @@
+"""The console script `jira-agent-gateway`.
+
+Exit codes: 0 good, 1 failed check, 2 wrong usage, 3 wrong settings, 4 failed policy tests.
+Each command is imported when it is asked for, so `--help` is quick.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from gateway import __version__
+from gateway.errors import ConfigError, GatewayError
+
+Command = Callable[[argparse.Namespace], int]
+
+GOOD, FAILED, USAGE, SETTINGS, POLICY = range(5)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return _command(arguments.run)(arguments)
+    except ConfigError as wrong:
+        for problem in wrong.problems:
+            print(problem, file=sys.stderr)
+        return SETTINGS
+    except GatewayError as stopped:
+        print(f"{stopped.public} {stopped.private}".strip(), file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return GOOD
+    except KeyboardInterrupt:
+        return GOOD
+
+
+def _command(path: str) -> Command:
+    module, name = path.split(":")
+    try:
+        found: Command = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as absent:
+        raise ConfigError(
+            [f"The part `{absent.name}` is not installed. Install the package again: pip install jira-agent-gateway."]
+        ) from absent
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jira-agent-gateway",
+        description="An MCP server for Jira: every call runs as the person who asked, "
+        "is checked by policy, and leaves a record that can prove itself.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_demo(commands)
+    _add_serving(commands)
+    _add_sandbox(commands)
+    _add_policy(commands)
+    _add_audit(commands)
+    return parser
+
+
+def _leaf(commands: Any, name: str, run: str, text: str, *, json: bool = True) -> argparse.ArgumentParser:
+    leaf: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    leaf.set_defaults(run=run)
+    if json:
+        leaf.add_argument("--json", action="store_true", help="print data as JSON")
+    return leaf
+
+
+def _add_demo(commands: Any) -> None:
+    demo = _leaf(commands, "demo", "sandbox.demo:run", "The whole story on embedded parts.", json=False)
+    demo.add_argument("--once", action="store_true", help="end after the story, with status 0 if all went as told")
+
+
+def _add_serving(commands: Any) -> None:
+    serve = _leaf(commands, "serve", "gateway.cli.serve:serve", "Run the gateway.", json=False)
+    check = _leaf(commands, "check", "gateway.cli.serve:check", "Check the settings; names every problem.")
+    for leaf in (serve, check):
+        leaf.add_argument("--config", type=Path, default=Path("gateway.toml"), metavar="FILE")
+    tools = _leaf(commands, "tools", "gateway.cli.tools:tools", "List the tools and their digests.")
+    tools.add_argument("--lock", action="store_true", help="print the text of tools.lock")
+    tools.add_argument("--cedar-schema", action="store_true", help="print policies/schema.cedarschema")
+    _leaf(commands, "version", "gateway.cli:version", "Print the version.")
+
+
+def _add_sandbox(commands: Any) -> None:
+    text = "A sandbox Jira and identity provider on loopback."
+    sandbox = _leaf(commands, "sandbox", "sandbox.cli:serve", text)
+    sandbox.add_argument("--port-base", type=int, metavar="N", help="fix the ports: N, N+1, N+2")
+    kinds = sandbox.add_subparsers(dest="sandbox_command", metavar="[config|token]")
+    config = _leaf(kinds, "config", "sandbox.cli:config", "Print a complete gateway.toml for it.", json=False)
+    config.add_argument("--port-base", type=int, metavar="N", default=None)
+    token = _leaf(kinds, "token", "sandbox.cli:token", "Print an access token for the gateway's audience.")
+    token.add_argument("--user", required=True)
+    token.add_argument("--client", default="demo-assistant", metavar="NAME")
+    token.add_argument("--scope", default="openid jira:read jira:write")
+    token.add_argument("--port-base", type=int, metavar="N", default=None)
+
+
+def _add_policy(commands: Any) -> None:
+    policy = commands.add_parser("policy", help="Check and test the rules.")
+    kinds = policy.add_subparsers(dest="policy_command", required=True, metavar="check|test")
+    for name, text in (("check", "Read the bundle and say what is wrong."), ("test", "Run the bundle's own cases.")):
+        leaf = _leaf(kinds, name, f"gateway.cli.policy:{name}", text)
+        leaf.add_argument("dir", nargs="?", type=Path, default=None, metavar="DIR", help="default: policies")
+        if name == "test":
+            leaf.add_argument("--mutate", action="store_true", help="also remove each rule in turn")
+
+
+def _add_audit(commands: Any) -> None:
+    audit = commands.add_parser("audit", help="Verify and read the record.")
+    kinds = audit.add_subparsers(dest="audit_command", required=True, metavar="verify|tail|show")
+    texts = {
+        "verify": "Check that nothing in the record was changed.",
+        "tail": "Print the newest records.",
+        "show": "Print one record whole.",
+    }
+    for name, text in texts.items():
+        leaf = _leaf(kinds, name, f"gateway.cli.audit:{name}", text)
+        if name == "show":
+            leaf.add_argument("id", help="a call id or a sequence number")
+        leaf.add_argument("path", nargs="?", type=Path, default=None, metavar="PATH", help="default: data/audit")
+        if name == "tail":
+            leaf.add_argument("-n", type=int, default=20, help="how many")
+        if name == "verify":
+            leaf.add_argument("--second", type=Path, default=None, metavar="PATH", help="where checkpoints are copied")
+
+
+def version(arguments: argparse.Namespace) -> int:
+    """Print the version."""
+    print(f'{{"version": "{__version__}"}}' if arguments.json else __version__)
+    return GOOD
