@@ -1,10 +1,11 @@
 """The one door outward. Every request has a total deadline, a size cap, no cookies, no redirects,
-no proxies from the environment, and no compressed answers.
+no proxies from the environment, no compressed answers, and is sent exactly once.
 
 aiohttp is used because its client costs a seventh of httpx2's on this path (docs/adr/0002).
 """
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -23,6 +24,13 @@ class OutwardError(Exception):
     def __init__(self, why: str, *, sent: bool) -> None:
         super().__init__(why)
         self.sent = sent
+
+
+class UnusableReply(OutwardError):
+    """An answer came and is not taken: too large, or compressed. Asking again would bring the same."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why, sent=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +55,24 @@ class Ask:
 
 
 class Outward:
-    """A pool of keep-alive connections. It holds nothing of any user: no cookies, no credentials."""
+    """A pool of keep-alive connections. It holds nothing of any user: no cookies, no credentials.
 
-    def __init__(self, *, connections: int = limits.UPSTREAM_CONNECTIONS) -> None:
+    `tls` is one context for the life of the pool (None: the system's authorities); building one costs
+    40 ms, so it is never built for a request.
+    """
+
+    def __init__(
+        self, *, connections: int = limits.UPSTREAM_CONNECTIONS, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._connections = connections
+        self._tls: ssl.SSLContext | bool = True if tls is None else tls
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, limit_per_host=self._connections, ttl_dns_cache=60),
+            connector=aiohttp.TCPConnector(
+                limit=0, limit_per_host=self._connections, ttl_dns_cache=60, ssl=self._tls
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
@@ -63,6 +80,11 @@ class Outward:
             skip_auto_headers=("User-Agent", "Content-Type", "Accept"),
             headers={"Accept-Encoding": "identity", "User-Agent": "jira-agent-gateway"},
         )
+        # aiohttp sends a PUT or DELETE again by itself when a kept connection breaks; we send once.
+        self._session._retry_connection = False
+        # aiohttp sends GET, PUT and DELETE again on its own when a kept connection breaks. A write is sent
+        # once, and whether a read is tried again is its caller's choice. There is no public switch for it.
+        self._session._retry_connection = False
         return self
 
     async def __aexit__(
@@ -79,12 +101,14 @@ class Outward:
         try:
             async with asyncio.timeout(ask.seconds):
                 return await self._exchange(self._session, ask)
-        except TimeoutError as late:
-            raise OutwardError(f"no whole answer from {_origin(ask.url)} in {ask.seconds:g} s", sent=True) from late
+        except TimeoutError:
+            why, sent = f"no whole answer in {ask.seconds:g} s", True
         except aiohttp.ClientConnectorError as down:
-            raise OutwardError(f"cannot connect to {_origin(ask.url)}: {type(down).__name__}", sent=False) from down
+            why, sent = f"cannot connect ({type(down).__name__})", False
         except (aiohttp.ClientError, OSError, ValueError) as broken:
-            raise OutwardError(f"{_origin(ask.url)}: {type(broken).__name__}", sent=True) from broken
+            why, sent = type(broken).__name__, True
+        # Outside the handlers: aiohttp's errors hold the request's headers, and with them the credential.
+        raise OutwardError(f"{_origin(ask.url)}: {why}", sent=sent)
 
     async def _exchange(self, session: aiohttp.ClientSession, ask: Ask) -> Reply:
         async with session.request(
@@ -95,26 +119,26 @@ class Outward:
             allow_redirects=False,
         ) as response:
             if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise OutwardError(f"{_origin(ask.url)} sent a compressed answer", sent=True)
+                raise UnusableReply(f"{_origin(ask.url)} sent a compressed answer")
             return Reply(response.status, response.headers, await _read(response, ask))
 
 
 async def _read(response: aiohttp.ClientResponse, ask: Ask) -> bytes:
-    too_large = OutwardError(f"{_origin(ask.url)} sent more than {ask.max_bytes} bytes", sent=True)
-    if response.content_length is not None:
-        if response.content_length > ask.max_bytes:
-            raise too_large
-        return await response.read()
+    """The whole body, counted as it comes: a declared length is only a claim."""
+    too_large = f"{_origin(ask.url)} sent more than {ask.max_bytes} bytes"
+    if (response.content_length or 0) > ask.max_bytes:
+        raise OutwardError(too_large, sent=True)
     parts: list[bytes] = []
     total = 0
     async for part in response.content.iter_any():
         total += len(part)
         if total > ask.max_bytes:
-            raise too_large
+            raise OutwardError(too_large, sent=True)
         parts.append(part)
     return b"".join(parts)
 
 
 def _origin(url: str) -> str:
+    """Scheme, host and port: a URL's user, path and query may hold what a log must not."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

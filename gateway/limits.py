@@ -51,6 +51,27 @@ UPSTREAM_CONNECTIONS = 128
 READ_RETRIES = 2
 """more tries of a read that failed with 502, 503, 504 or a broken connection. Writes: none, ever."""
 
+RETRY_PAUSE_SECONDS = 0.2
+"""seconds. Longest pause before the first repeat of a read; doubles each time; drawn at random below it."""
+
+RETRY_AFTER_SECONDS = 3_600
+"""seconds. The longest wait that Jira's `Retry-After` makes us tell: its longest quota window is an hour."""
+
+ACCOUNTS_KNOWN = 10_000
+"""people whose Jira account is remembered, so that another one is noticed; about 0.3 KiB each."""
+
+PAGE_TOKEN_CHARS = 4_096
+"""characters of a `next` token: Jira's own are below 2,000 and grow by a third when sealed."""
+
+FIELDS_ASKED = 20
+"""more fields that one look at an issue may ask for by name."""
+
+FIELD_CHARS = 500
+"""characters of one field that was asked for by name, before the `truncated` marker."""
+
+LABELS_SHOWN = 20
+"""labels, components or relations of one issue in an answer; a count tells of the rest."""
+
 LEEWAY_SECONDS = 30
 """seconds of clock skew allowed on `exp`, `nbf` and `iat`."""
 
@@ -68,3 +89,81 @@ CALLS_AT_ONCE = 256
 
 CALLS_PER_PERSON = 32
 """calls in flight of one person in one process, so that one loop starves nobody else."""
+
+AUDIT_PROBE_SECONDS = 2.0
+"""seconds between probe writes while sealed: soon enough for a person, rare enough for a full disk."""
+
+AUDIT_BATCH = 256
+"""records in one commit: as many as there can be calls at once."""
+
+AUDIT_BUSY_SECONDS = 1.0
+"""seconds that a commit waits for another process that locked the file; then it fails, and seals."""
+
+CHECKPOINT_SECONDS = 60.0
+"""seconds. A record is under a signed checkpoint at the latest this long after it was written."""
+
+CHECKPOINT_RECORDS = 10_000
+"""records between two checkpoints at most, so that a busy minute is not one large unproven tail."""
+
+STRANGERS_SECONDS = 60.0
+"""seconds that failed sign-ins are counted before one record tells of all of them."""
+
+STRANGERS_SOURCES = 100
+"""source addresses named in such a record; the rest is one number, so that strangers cannot fill the disk."""
+
+TOKEN_LIFE_SECONDS = 24 * 3600 + 60
+"""seconds from `iat` to `exp`: the longest default of a large provider (a day); beyond it a token is a password."""
+
+CLAIM_CHARS = 256
+"""characters of one identifier in a token (subject, client, group, key id); OpenID Connect allows `sub` 255."""
+
+JWKS_BYTES = 256 * 1024
+"""bytes of an issuer's key set or metadata: Entra's, the largest, is below 32 KiB."""
+
+JWKS_KEYS = 64
+"""keys of one issuer: several times what any provider publishes during a rotation."""
+
+JWKS_TTL_SECONDS = 300.0
+"""seconds until a key set is fetched again, and so until a withdrawn key stops working."""
+
+JWKS_STALE_SECONDS = 3600.0
+"""seconds that keys are still used while the issuer does not answer; after that nobody gets in."""
+
+JWKS_COOLDOWN_SECONDS = 30.0
+"""seconds between fetches that a token caused (unknown key), and after a failed fetch with keys in hand."""
+
+JWKS_RETRY_SECONDS = 2.0
+"""seconds after a failed fetch with no keys in hand: short, so that the order of start-up does not matter."""
+
+JWKS_NEGATIVE_SECONDS = 120.0
+"""seconds that one unknown key id causes no other fetch, so that one stale client does not use up the cooldown."""
+
+JWKS_NEGATIVE_KEPT = 1024
+"""unknown key ids remembered for one issuer."""
+
+JWKS_FETCH_SECONDS = 5.0
+"""seconds for one fetch of keys or metadata: callers wait for it."""
+
+EXCHANGE_SECONDS = 10.0
+"""seconds for one token exchange."""
+
+GRANT_SKEW_SECONDS = UPSTREAM_SECONDS
+"""seconds before its end that a grant is no longer handed out: a call begun with it can still finish."""
+
+RETRY_AFTER_SECONDS = 5
+"""seconds. When a client should try again while sign-in cannot be checked: above the key cache's cooldown."""
+
+TOOLS_FRESH_MS = 60_000
+"""milliseconds that an assistant may keep its tool list: a changed policy shows within a minute."""
+
+DISCOVER_FRESH_MS = 3_600_000
+"""milliseconds that an assistant may keep `server/discover`: it changes only with a release."""
+
+LISTINGS_CACHED = 256
+"""tool lists kept as bytes, one for each protocol era and visible set; a company has a handful."""
+
+ENVELOPES_CACHED = 512
+"""request envelopes (client info and capabilities) known to be good; one for each client release in use."""
+
+ENVELOPE_BYTES = 4 * 1024
+"""bytes. The largest request envelope remembered as good; larger ones are checked each time."""

@@ -24,7 +24,7 @@ POLICY_FIELDS = (
     "reporter",
     "assignee",
 )
-"""Jira fields that every look at an issue asks for; `summary` is for the person who approves or reads the record."""
+"""Jira fields that every look at an issue asks for; `summary` is for the reader of the record."""
 
 
 def issue_resource(raw: Any) -> Resource:
@@ -54,9 +54,10 @@ def issue_resource(raw: Any) -> Resource:
 
 
 def stub_resource(raw: Any) -> Resource:
-    """A linked issue, parent or sub-task as Jira embeds it: `{key, fields: {summary, status, priority, issuetype}}`.
+    """A linked issue, parent or sub-task as Jira embeds it: key and four fields.
 
-    A stub names no project, labels or level, so the project is its key's prefix and the rest is unknown.
+    `fields` holds summary, status, priority and issuetype. A stub names no project, labels or
+    level, so the project is its key's prefix and the rest is unknown.
     """
     key = _text(raw, "key")
     fields = _object(raw, "fields")

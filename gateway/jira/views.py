@@ -1,0 +1,209 @@
+"""The answers of the tools: Jira's JSON, held whole until policy has cut it, then shown in few words.
+
+Each class is an `Answer` (`gateway.model`) with a `shape`: the structured form, from which the tool's
+output schema is derived. Text that people wrote stands between marks (`gateway/jira/fence.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import msgspec
+
+from gateway import limits
+from gateway.errors import OutcomeUnknown
+from gateway.jira import Json
+from gateway.jira.detail import IssueDetail, browse
+from gateway.jira.facts import issue_resource, project_resource
+from gateway.jira.fence import Fence, line
+from gateway.jira.shapes import (
+    IssuePageShape,
+    PersonShape,
+    ProjectPageShape,
+    ProjectShape,
+    ReceiptShape,
+    RowShape,
+    Shape,
+)
+from gateway.jira.values import cut, label, minute
+from gateway.model import Resource, Result
+
+__all__ = ["IssueDetail", "IssuePage", "Person", "ProjectPage", "Receipt"]
+
+
+@dataclass(frozen=True, slots=True)
+class IssuePage:
+    """Rows of `POST search/jql`; `next` is our own token, empty on the last page. There is never a total."""
+
+    rows: Sequence[Mapping[str, Any]]
+    next: str = ""
+    withheld: int = 0
+    """Rows of this page beyond policy's cap. Refused rows are not counted: they do not exist here."""
+    shape: ClassVar[type[Shape]] = IssuePageShape
+
+    def resources(self) -> Sequence[Resource]:
+        return [issue_resource(row) for row in self.rows]
+
+    def without(self, refused: frozenset[str], fields: frozenset[str], maximum: int | None) -> "IssuePage":
+        rows = [row for row in self.rows if row["key"] not in refused]
+        kept, withheld = _first(rows, maximum)
+        if fields:
+            kept = [{**row, "fields": cut(row["fields"], fields)} for row in kept]
+        return replace(self, rows=kept, withheld=withheld)
+
+    def render(self) -> Result:
+        fence = Fence()
+        rows = _fitted([_row(row) for row in self.rows])
+        page = IssuePageShape(note=fence.note, issues=rows, withheld=self.withheld, next=self.next)
+        table = "\n".join(_line(row) for row in rows)
+        columns = "KEY | type | status | priority | assignee | updated | summary"
+        head = _heading(len(rows), "issue", self.withheld, self.next)
+        text = f"{head}\n{fence.note}\n{columns}\n{fence.around(table)}" if rows else head
+        return Result(msgspec.to_builtins(page), text)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPage:
+    """Values of `GET project/search`."""
+
+    rows: Sequence[Mapping[str, Any]]
+    next: str = ""
+    withheld: int = 0
+    shape: ClassVar[type[Shape]] = ProjectPageShape
+
+    def resources(self) -> Sequence[Resource]:
+        return [project_resource(row) for row in self.rows]
+
+    def without(self, refused: frozenset[str], fields: frozenset[str], maximum: int | None) -> "ProjectPage":
+        kept, withheld = _first([row for row in self.rows if row["key"] not in refused], maximum)
+        return replace(self, rows=kept, withheld=withheld)
+
+    def render(self) -> Result:
+        fence = Fence()
+        rows = [
+            ProjectShape(
+                key=line(row["key"], 40),
+                name=label(row.get("name"), 80),
+                category=label(row.get("projectCategory")),
+            )
+            for row in self.rows
+        ]
+        page = ProjectPageShape(note=fence.note, projects=rows, withheld=self.withheld, next=self.next)
+        table = "\n".join(" | ".join(filter(None, (r.key, r.name, r.category))) for r in rows)
+        head = _heading(len(rows), "project", self.withheld, self.next)
+        text = f"{head}\n{fence.note}\nKEY | name | category\n{fence.around(table)}" if rows else head
+        return Result(msgspec.to_builtins(page), text)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """`GET myself`: the account that Jira takes the caller for."""
+
+    raw: Json
+    site: str
+    shape: ClassVar[type[Shape]] = PersonShape
+
+    def resources(self) -> Sequence[Resource]:
+        return ()
+
+    def without(self, refused: frozenset[str], fields: frozenset[str], maximum: int | None) -> "Person":
+        return replace(self, raw=cut(self.raw, fields))
+
+    def render(self) -> Result:
+        person = PersonShape(
+            account_id=label(self.raw.get("accountId"), 128),
+            name=label(self.raw.get("displayName")),
+            site=self.site,
+            email=label(self.raw.get("emailAddress"), 254),
+            time_zone=label(self.raw.get("timeZone")),
+        )
+        parts = (
+            f"{person.name} on {person.site}",
+            f"account {person.account_id}",
+            person.email,
+            person.time_zone,
+        )
+        return Result(msgspec.to_builtins(person), " | ".join(filter(None, parts)))
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The reply to a write: which issue, what was done, where to see it."""
+
+    key: str
+    done: str
+    site: str = ""
+    """Empty when there is nothing left to see."""
+    shape: ClassVar[type[Shape]] = ReceiptShape
+
+    @classmethod
+    def created(cls, raw: Json, done: str, site: str) -> "Receipt":
+        """For Jira's 201 with `{id, key, self}`. Raises `OutcomeUnknown` when the key is not there."""
+        key = raw.get("key") if isinstance(raw, dict) else None
+        if not isinstance(key, str):
+            raise OutcomeUnknown(
+                "Jira took the request but did not say what it made; search for it before you try again.",
+                private="no key in the answer to a create",
+            )
+        return cls(key, done, site)
+
+    def resources(self) -> Sequence[Resource]:
+        return ()
+
+    def without(self, refused: frozenset[str], fields: frozenset[str], maximum: int | None) -> "Receipt":
+        return self
+
+    def render(self) -> Result:
+        key, done = line(self.key, 40), line(self.done, 160)
+        receipt = ReceiptShape(key=key, done=done, url=browse(self.site, key) if self.site else "")
+        return Result(msgspec.to_builtins(receipt), f"{key}: {done}. {receipt.url}".rstrip())
+
+
+def _fitted(rows: list[RowShape]) -> list[RowShape]:
+    """The rows, with summaries cut as far as needed so that no row of a page has to be dropped."""
+    room = limits.ANSWER_CHARS - limits.PAGE_TOKEN_CHARS - 600
+    lengths = [len(_line(row)) + 1 for row in rows]
+    if sum(lengths) > room:
+        others = sum(lengths) - sum(len(row.summary) for row in rows)
+        for row in rows:
+            row.summary = line(row.summary, max((room - others) // len(rows), 1))
+    return rows
+
+
+def _line(row: RowShape) -> str:
+    parts = (
+        row.key,
+        row.type,
+        row.status,
+        row.priority or "-",
+        row.assignee or "-",
+        row.updated,
+        row.summary,
+    )
+    return " | ".join(parts)
+
+
+def _row(row: Mapping[str, Any]) -> RowShape:
+    fields = row["fields"]
+    return RowShape(
+        key=line(row["key"], 40),
+        type=label(fields.get("issuetype"), 40),
+        status=label(fields.get("status"), 40),
+        updated=minute(fields.get("updated")),
+        summary=label(fields.get("summary"), 255),
+        priority=label(fields.get("priority"), 24),
+        assignee=label(fields.get("assignee"), 60),
+    )
+
+
+def _first(rows: list[Any], maximum: int | None) -> tuple[list[Any], int]:
+    kept = rows if maximum is None else rows[: max(maximum, 0)]
+    return kept, len(rows) - len(kept)
+
+
+def _heading(count: int, noun: str, withheld: int, token: str) -> str:
+    parts = [f"{count or 'No'} {noun}{'' if count == 1 else 's'}"]
+    if withheld:
+        parts.append(f"{withheld} more withheld by a cap in the policy")
+    parts.append(f'more with next="{token}"' if token else "no further page")
+    return "; ".join(parts) + "."
