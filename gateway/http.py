@@ -80,8 +80,6 @@ class Outward:
             skip_auto_headers=("User-Agent", "Content-Type", "Accept"),
             headers={"Accept-Encoding": "identity", "User-Agent": "jira-agent-gateway"},
         )
-        # aiohttp sends a PUT or DELETE again by itself when a kept connection breaks; we send once.
-        self._session._retry_connection = False
         # aiohttp sends GET, PUT and DELETE again on its own when a kept connection breaks. A write is sent
         # once, and whether a read is tried again is its caller's choice. There is no public switch for it.
         self._session._retry_connection = False
@@ -127,13 +125,13 @@ async def _read(response: aiohttp.ClientResponse, ask: Ask) -> bytes:
     """The whole body, counted as it comes: a declared length is only a claim."""
     too_large = f"{_origin(ask.url)} sent more than {ask.max_bytes} bytes"
     if (response.content_length or 0) > ask.max_bytes:
-        raise OutwardError(too_large, sent=True)
+        raise UnusableReply(too_large)
     parts: list[bytes] = []
     total = 0
     async for part in response.content.iter_any():
         total += len(part)
         if total > ask.max_bytes:
-            raise OutwardError(too_large, sent=True)
+            raise UnusableReply(too_large)
         parts.append(part)
     return b"".join(parts)
 

@@ -1,0 +1,150 @@
+"""The only door to PyJWT: signed tokens (RFC 7515, 7519) and public keys (RFC 7517).
+
+Stricter than the library on purpose: asymmetric algorithms only, no padding, no duplicate names, no
+NaN, no private or symmetric keys. It checks form and signature; what the claims mean is
+`identity/claims.py`.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jwt import PyJWK
+from jwt.api_jws import PyJWS
+from jwt.exceptions import InvalidSignatureError, PyJWTError
+
+ASYMMETRIC = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
+"""Algorithms (RFC 7518 §3.1, RFC 8037) that may ever be allowed: a shared secret is nobody's signature."""
+
+RSA_BITS = range(2048, 8193)
+"""bits of an RSA modulus: RFC 7518 §3.3 asks for 2048, and larger than 8192 only costs us time."""
+
+_RSA = frozenset(a for a in ASYMMETRIC if a[:2] in ("RS", "PS"))
+_CURVES = {
+    ("EC", "P-256"): "ES256",
+    ("EC", "P-384"): "ES384",
+    ("EC", "P-521"): "ES512",
+    ("OKP", "Ed25519"): "EdDSA",
+}
+_THUMBPRINT = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
+_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+_jws = PyJWS(algorithms=sorted(ASYMMETRIC))
+
+
+class JoseError(Exception):
+    """The token or key is not of a form that we accept."""
+
+
+class BadSignature(JoseError):
+    """The signature is not by this key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A public key of an issuer and the algorithms that it may be used with."""
+
+    kid: str
+    algorithms: frozenset[str]
+    thumbprint: str
+    """RFC 7638, so that a replaced key is noticed under an unchanged id."""
+    public: Any = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """A token taken apart. Anybody can write one of these."""
+
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+
+
+def parse(token: str) -> Unverified:
+    """The parts of a compact JWS (RFC 7515 §7.1) that holds claims. Raises `JoseError`."""
+    parts = _COMPACT.fullmatch(token)
+    if parts is None:
+        raise JoseError("not three base64url parts")
+    return Unverified(_object(_decoded(parts[1]), "header"), _object(_decoded(parts[2]), "payload"))
+
+
+def signed_claims(token: str, key: Key, algorithms: Iterable[str]) -> dict[str, Any]:
+    """The claims that `key` signed, with an algorithm of both `algorithms` and the key.
+
+    Raises `BadSignature` or, for any other fault, `JoseError`.
+    """
+    allowed = sorted(key.algorithms & frozenset(algorithms) & ASYMMETRIC)
+    if not allowed:
+        raise JoseError("the key is for another algorithm")
+    try:
+        payload: bytes = _jws.decode_complete(token, key.public, algorithms=allowed)["payload"]
+    except InvalidSignatureError:
+        raise BadSignature("the signature is wrong") from None
+    except (PyJWTError, ValueError, TypeError, NotImplementedError) as wrong:
+        raise JoseError(f"not verifiable ({type(wrong).__name__})") from None
+    return _object(payload, "payload")
+
+
+def public_key(jwk: Any) -> Key:
+    """The verification key in one member of a key set (RFC 7517 §4). Raises `JoseError`."""
+    if not isinstance(jwk, Mapping):
+        raise JoseError("not a key object")
+    kid, kind = jwk.get("kid"), jwk.get("kty")
+    if not isinstance(kid, str) or not kid:
+        raise JoseError("no key id")
+    if _PRIVATE & jwk.keys() or not isinstance(kind, str) or kind not in _THUMBPRINT:
+        raise JoseError("not a public key")
+    if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ("verify",)):
+        raise JoseError("not a key for signatures")
+    algorithms = (
+        _RSA if kind == "RSA" else frozenset(filter(None, [_CURVES.get((kind, str(jwk.get("crv"))))]))
+    )
+    if "alg" in jwk:
+        algorithms &= {jwk["alg"]} if isinstance(jwk["alg"], str) else set()
+    if not algorithms:
+        raise JoseError("no algorithm that we accept")
+    try:
+        public = PyJWK(dict(jwk), algorithm=min(algorithms)).key
+    except (PyJWTError, ValueError, TypeError) as wrong:
+        raise JoseError(f"unusable key ({type(wrong).__name__})") from None
+    if kind == "RSA" and public.key_size not in RSA_BITS:
+        raise JoseError(f"an RSA key of {public.key_size} bits")
+    return Key(kid, algorithms, _thumbprint(kind, jwk), public)
+
+
+def _thumbprint(kind: str, jwk: Mapping[str, Any]) -> str:
+    members = {name: jwk[name] for name in _THUMBPRINT[kind]}
+    return hashlib.sha256(json.dumps(members, separators=(",", ":")).encode()).hexdigest()
+
+
+def _decoded(part: str) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except ValueError:
+        raise JoseError("not base64url") from None
+
+
+def _object(text: bytes, what: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise JoseError(f"the {what} is not strict JSON") from None
+    if not isinstance(found, dict):
+        raise JoseError(f"the {what} is not an object")
+    return found
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
