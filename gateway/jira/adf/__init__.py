@@ -1,0 +1,14 @@
+"""Atlassian Document Format (v1, npm `@atlaskit/adf-schema`) to Markdown and back.
+
+    to_adf("# Plan\\n- [ ] ask *Bo*")     # a `doc` that validates against Atlassian's JSON Schema
+    to_markdown(doc, limit=8_000)         # compact Markdown for a model; never raises
+    lossless(doc)                         # whether an edit through Markdown would keep all of it
+
+Markdown is CommonMark with tables, ~~strikethrough~~ and task lists; HTML in it is text.
+"""
+
+from gateway.jira.adf.compare import lossless
+from gateway.jira.adf.from_markdown import to_adf
+from gateway.jira.adf.to_markdown import to_markdown
+
+__all__ = ["lossless", "to_adf", "to_markdown"]

@@ -1,0 +1,285 @@
+"""ADF to compact Markdown: for a model to read, so whatever Jira sends must come out as something.
+
+What Markdown has no word for is written in brackets: `[status: DONE]`, `[media: plan.png]`,
+`[unsupported: extension]`. Text that only looks like Markdown is escaped.
+"""
+
+import re
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from gateway.jira.adf.inline import code_span, escaped, marked
+
+DEEPEST = 60
+"""levels of ADF; Jira's editor makes about ten."""
+
+# What would start another block, once the line is composed.
+_LINE_START = re.compile(
+    r"(?:#{1,6}|[-+*]|[0-9]{1,9}(?=[.)]))(?=[.)]?(?:\s|$))|>|[-:|= ]+$|\[[ xX]\](?:\s|$)"
+)
+_STARTERS = frozenset("#>+-*:|=[0123456789")
+_FENCE = re.compile(r"`{3,}")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+_LISTS = frozenset({"bulletList", "orderedList", "taskList", "decisionList"})
+
+
+def to_markdown(doc: Any, *, limit: int | None = None) -> str:
+    """Markdown of an ADF node or document; empty for anything else. Never raises.
+
+    `limit` (characters) cuts, and ends with `… [truncated, N characters in all]`.
+    """
+    text = "\n\n".join(_blocks([doc], 0)) if isinstance(doc, dict) else ""
+    if limit is None or len(text) <= limit:
+        return text
+    return f"{text[:limit].rstrip()}… [truncated, {len(text)} characters in all]"
+
+
+def _children(node: dict[str, Any]) -> list[dict[str, Any]]:
+    content = node.get("content")
+    return [child for child in content if isinstance(child, dict)] if isinstance(content, list) else []
+
+
+def _attrs(node: dict[str, Any]) -> dict[str, Any]:
+    attrs = node.get("attrs")
+    return attrs if isinstance(attrs, dict) else {}
+
+
+def _blocks(nodes: list[dict[str, Any]], depth: int) -> list[str]:
+    """One text a block, none of them empty."""
+    if depth > DEEPEST:
+        return ["[unsupported: nested too deeply]"]
+    found: list[str] = []
+    previous, second = "", False
+    for node in nodes:
+        kind = node.get("type")
+        if kind == "paragraph":
+            text = _lines(node, depth)
+        elif isinstance(kind, str) and kind in _LISTS:
+            # Neighbouring lists would grow together: every second one has another marker.
+            second = _family(kind) == previous and not second
+            text = _list(node, kind, depth, second)
+        else:
+            text = _block(node, kind, depth)
+        if text:
+            found.append(text)
+            previous = _family(kind) if isinstance(kind, str) and kind in _LISTS else ""
+    return found
+
+
+def _family(kind: str) -> str:
+    return "ordered" if kind == "orderedList" else "bullet"
+
+
+def _block(node: dict[str, Any], kind: Any, depth: int) -> str:
+    match kind:
+        case "heading":
+            level = _attrs(node).get("level")
+            marker = "#" * (level if isinstance(level, int) and 1 <= level <= 6 else 1)
+            return f"{marker} {_one_line(node, depth)}".rstrip()
+        case "codeBlock":
+            return _code(node)
+        case "rule":
+            return "---"
+        case "blockquote":
+            return _quoted(_blocks(_children(node), depth + 1))
+        case "panel":
+            return _quoted(
+                [f"[panel: {_word(_attrs(node).get('panelType'))}]", *_blocks(_children(node), depth + 1)]
+            )
+        case "expand" | "nestedExpand":
+            title = _plain(_attrs(node).get("title"))
+            return _quoted([f"[expand: {title}]", *_blocks(_children(node), depth + 1)])
+        case "table":
+            return _table(node, depth)
+        case "mediaSingle" | "mediaGroup":
+            return "\n".join(filter(None, (_block(c, c.get("type"), depth) for c in _children(node))))
+        case "caption":
+            return _lines(node, depth)
+        case "doc" | "layoutSection" | "layoutColumn" | "bodiedSyncBlock" | "listItem":
+            return "\n\n".join(_blocks(_children(node), depth + 1))
+        case "bodiedExtension":
+            return "\n\n".join([_unsupported(kind), *_blocks(_children(node), depth + 1)])
+        case "blockCard" | "embedCard" | "media" | "text":
+            return _lines({"content": [node]}, depth)
+    return _unsupported(kind)
+
+
+def _lines(node: dict[str, Any], depth: int) -> str:
+    """A paragraph: inline content, no line of which starts another block."""
+    text = _inline(_children(node), depth)
+    if "\n" not in text:
+        return _safe(text.strip())
+    lines = [_safe(line.strip()) for line in text.split("\n")]
+    return "\n".join(line for line in lines if line not in ("", "\\")).removesuffix("\\")
+
+
+def _safe(line: str) -> str:
+    if line and line[0] in _STARTERS and (match := _LINE_START.match(line)):
+        at = match.end() if line[0].isdigit() else 0
+        return f"{line[:at]}\\{line[at:]}"
+    return line
+
+
+def _one_line(node: dict[str, Any], depth: int) -> str:
+    """A heading: a line break is a blank, and closing #s are text."""
+    text = _inline(_children(node), depth).replace("\\\n", " ").strip()
+    return f"{text[:-1]}\\#" if text.endswith("#") else text
+
+
+def _inline(nodes: list[dict[str, Any]], depth: int) -> str:
+    runs: list[tuple[str, tuple[Any, ...]]] = []
+    any_marks = False
+    for node in nodes:
+        if node.get("type") == "text":
+            text, marks = node.get("text"), node.get("marks")
+            if not isinstance(text, str):
+                continue
+            if not marks:
+                runs.append((escaped(text), ()))
+                continue
+            any_marks = True
+            runs.append(_marked_text(text, marks))
+        else:
+            runs.append((_atom(node, depth), ()))
+    return marked(runs) if any_marks else "".join([text for text, _ in runs])
+
+
+def _marked_text(text: str, marks: Any) -> tuple[str, tuple[Any, ...]]:
+    keys: list[Any] = []
+    code = False
+    for mark in marks if isinstance(marks, list) else ():
+        kind = mark.get("type") if isinstance(mark, dict) else None
+        if kind == "code":
+            code = True
+        elif kind in ("strong", "em", "strike"):
+            keys.append(kind)
+        elif kind == "link":
+            href, title = _attrs(mark).get("href"), _attrs(mark).get("title")
+            if isinstance(href, str) and href:
+                keys.append((href, title if isinstance(title, str) else ""))
+    linked = any(isinstance(key, tuple) for key in keys)
+    return code_span(text) if code else escaped(text, in_link=linked), tuple(dict.fromkeys(keys))
+
+
+def _atom(node: dict[str, Any], depth: int) -> str:
+    """An inline node that is not text."""
+    kind, attrs = node.get("type"), _attrs(node)
+    match kind:
+        case "hardBreak":
+            return "\\\n"
+        case "mention":
+            name = _plain(attrs.get("text")) or _plain(attrs.get("id"))
+            return "@" + name.removeprefix("@")
+        case "emoji":
+            return _plain(attrs.get("text")) or _plain(attrs.get("shortName"))
+        case "status":
+            return f"[status: {_plain(attrs.get('text'))}]"
+        case "date":
+            return _date(attrs.get("timestamp"))
+        case "inlineCard" | "blockCard" | "embedCard":
+            return _card(attrs)
+        case "media" | "mediaInline":
+            return (
+                f"[media: {_plain(attrs.get('alt')) or _plain(attrs.get('url')) or _word(attrs.get('type'))}]"
+            )
+        case "placeholder":
+            return f"[placeholder: {_plain(attrs.get('text'))}]"
+        case "paragraph" | "caption" | "heading":
+            return _inline(_children(node), depth + 1) if depth < DEEPEST else ""
+    return _unsupported(kind)
+
+
+def _card(attrs: dict[str, Any]) -> str:
+    data = attrs.get("data")
+    url = attrs.get("url") or (data.get("url") if isinstance(data, dict) else None)
+    if not isinstance(url, str):
+        return _unsupported("card")
+    return (
+        f"<{url}>" if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>\x00-\x1f]*", url) else escaped(url)
+    )
+
+
+def _date(timestamp: Any) -> str:
+    try:
+        return datetime.fromtimestamp(int(timestamp) / 1000, UTC).strftime("%Y-%m-%d")
+    except (TypeError, ValueError, OverflowError, OSError):
+        return "[unsupported: date]"
+
+
+def _plain(text: Any) -> str:
+    return escaped(" ".join(text.split())) if isinstance(text, str) else ""
+
+
+def _word(text: Any) -> str:
+    return text if isinstance(text, str) and _NAME.fullmatch(text) else "unknown"
+
+
+def _unsupported(kind: Any) -> str:
+    return f"[unsupported: {_word(kind)}]"
+
+
+def _code(node: dict[str, Any]) -> str:
+    text = "".join(t for child in _children(node) if isinstance(t := child.get("text"), str))
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    longest = max((len(run) for run in _FENCE.findall(text)), default=2)
+    fence = "`" * (longest + 1)
+    language = _attrs(node).get("language")
+    info = language if isinstance(language, str) and re.fullmatch(r"[^\s`\\&]{1,40}", language) else ""
+    return f"{fence}{info}\n{text}\n{fence}" if text else f"{fence}{info}\n{fence}"
+
+
+def _quoted(blocks: list[str]) -> str:
+    return "\n".join(f"> {line}" if line else ">" for line in "\n\n".join(blocks).split("\n"))
+
+
+def _list(node: dict[str, Any], kind: str, depth: int, second: bool) -> str:
+    if depth > DEEPEST:
+        return _unsupported("list")
+    order = _attrs(node).get("order")
+    number = order if isinstance(order, int) and 0 <= order < 10**8 else 1
+    bullet, dot = ("*", ")") if second else ("-", ".")
+    found: list[str] = []
+    for item in _children(node):
+        if item.get("type") in _LISTS:  # a list of tasks within one stands beside its item
+            found.append(_indented(_list(item, str(item["type"]), depth + 1, False), "  "))
+            continue
+        marker = f"{number}{dot} " if kind == "orderedList" else f"{bullet} "
+        number += 1
+        body = _item(item, depth)
+        found.append((marker + _indented(body, " " * len(marker)).lstrip(" ")).rstrip(" "))
+    return "\n".join(found)
+
+
+def _item(item: dict[str, Any], depth: int) -> str:
+    attrs = _attrs(item)
+    match item.get("type"):
+        case "taskItem" | "blockTaskItem":
+            box = "[x]" if attrs.get("state") == "DONE" else "[ ]"
+            return f"{box} {_one_line(item, depth)}"
+        case "decisionItem":
+            return f"[decision] {_one_line(item, depth)}"
+    blocks = _blocks(_children(item), depth + 1)
+    text = blocks[0] if blocks else ""
+    for above, below in pairwise(blocks):
+        tight = below.startswith(("- ", "1. ")) and not above.startswith(("```", "> ", "|"))
+        text += ("\n" if tight else "\n\n") + below
+    return text
+
+
+def _indented(text: str, indent: str) -> str:
+    return "\n".join(indent + line if line else line for line in text.split("\n"))
+
+
+def _table(node: dict[str, Any], depth: int) -> str:
+    rows = [[_cell(cell, depth) for cell in _children(row)] for row in _children(node)]
+    width = max(map(len, rows), default=0)
+    if not width:
+        return ""
+    lines = ["| " + " | ".join(row + [""] * (width - len(row))) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * width, *lines[1:]])
+
+
+def _cell(cell: dict[str, Any], depth: int) -> str:
+    text = "\n".join(_blocks(_children(cell), depth + 2)).replace("\\\n", "\n")
+    return "<br>".join(filter(None, (line.strip() for line in text.split("\n")))).replace("|", "\\|")
