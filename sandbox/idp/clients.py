@@ -40,11 +40,11 @@ class Client:
 class Registration(msgspec.Struct):
     """The members of a registration request that we read (RFC 7591 §2); others are ignored."""
 
-    redirect_uris: list[Any] = []
+    redirect_uris: tuple[Any, ...] = ()
     client_name: Any = None
     token_endpoint_auth_method: str = "none"
-    grant_types: list[str] = ["authorization_code", "refresh_token"]
-    response_types: list[str] = ["code"]
+    grant_types: tuple[str, ...] = ("authorization_code", "refresh_token")
+    response_types: tuple[str, ...] = ("code",)
 
 
 class Clients:
