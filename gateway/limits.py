@@ -167,3 +167,6 @@ ENVELOPES_CACHED = 512
 
 ENVELOPE_BYTES = 4 * 1024
 """bytes. The largest request envelope remembered as good; larger ones are checked each time."""
+
+METADATA_FRESH_SECONDS = 3_600
+"""seconds that clients may keep the sign-in metadata: it changes only with the settings."""

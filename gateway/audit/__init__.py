@@ -13,6 +13,9 @@ class AuditLog(Protocol):
     async def append(self, record: Mapping[str, Any]) -> int:
         """Store `record`; its sequence number, once it is durable on disk. Raises `Sealed`."""
 
+    def check(self) -> None:
+        """Raises `Sealed` at once while the log is sealed; for whoever is about to begin something."""
+
     async def start(self) -> None:
         """Open, recover and write a probe. Raises `Sealed` when the log cannot be written."""
 

@@ -1,0 +1,288 @@
+"""The record on disk: month files one after the other, their trees, and what was signed about them.
+
+    audit-2026-10.db   …  audit.closed | last checkpoint
+                                                │ is the first leaf of
+    audit-2026-11.db   audit.opened  ◄──────────┘  record  record  …  checkpoints
+
+Everything here is synchronous and belongs to one thread; `log.py` gives it one. What is on disk
+counts: at the start, and after any failure, the tree is built again from the stored bytes.
+"""
+
+import fcntl
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from gateway import clock, limits
+from gateway.audit import months, record
+from gateway.audit.checkpoint import BadNote, Checkpoint, SecondPlace, Signer
+from gateway.audit.merkle import Tree, leaf_hash
+from gateway.audit.sqlite import Appending, LogFileError
+
+
+class Entry(NamedTuple):
+    """One record to store: its bytes, and which call it opens or closes."""
+
+    body: bytes
+    kind: str
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What was found at the start."""
+
+    file: str
+    records: int
+    in_doubt: tuple[str, ...]
+
+
+class Book:
+    """The log, open for writing by this process alone."""
+
+    def __init__(self, folder: Path, signer: Signer, second: SecondPlace | None = None) -> None:
+        self.folder = folder
+        self.second_problem = ""
+        self.tree = Tree()
+        self.signed = 0
+        """Leaves under the last checkpoint."""
+        self.signed_at = clock.mono()
+        self._signer = signer
+        self._second = second
+        self._lock: int | None = None
+        self._file: Appending | None = None
+        self._pending = record.Pending()
+        self._last = b""
+        self._month_ends = 0.0
+        self._newest = ""
+        self._sound = False
+
+    @property
+    def name(self) -> str:
+        """The file that is written now."""
+        return self._file.path.name if self._file else ""
+
+    def open(self) -> Recovery:
+        """Lock, recover, and go on where the record ends. Raises LogFileError."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _locked(self.folder / "audit.lock")
+        except OSError as cause:
+            raise LogFileError(str(cause)) from cause
+        try:
+            self._second_place_knows_us()
+            self._recover()
+        except BaseException:
+            self._release()
+            raise
+        return Recovery(self.name, self.tree.size, tuple(self._pending.calls))
+
+    def write(self, entries: Sequence[Entry]) -> int:
+        """Store `entries` durably, in order; the number of the first. Raises LogFileError, then try again."""
+        self._mend()
+        if clock.wall() >= self._month_ends:
+            self._rotate()
+        first = self.tree.size
+        self._append(entries)
+        return first
+
+    def checkpoint_due(self) -> float | None:
+        """Seconds until a checkpoint is due; None while there is nothing new to sign."""
+        unsigned = self.tree.size - self.signed
+        if not unsigned:
+            return None
+        if unsigned >= limits.CHECKPOINT_RECORDS:
+            return 0.0
+        return max(0.0, self.signed_at + limits.CHECKPOINT_SECONDS - clock.mono())
+
+    def checkpoint(self) -> None:
+        """Sign what is there now, unless it is signed. Raises LogFileError."""
+        self._mend()
+        if self.signed != self.tree.size:
+            self._sign()
+
+    def close(self) -> None:
+        """Sign the end, close and let go. Raises LogFileError; the file is closed nevertheless."""
+        try:
+            if self._sound:
+                self.checkpoint()
+        finally:
+            self._release()
+
+    # what is on disk
+
+    def _recover(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        files = months.files(self.folder)
+        if self._newest > max((p.name for p in files), default=""):
+            raise LogFileError(f"{self._newest} is gone")
+        if files:
+            self._continue(files[-1])
+        else:
+            self._begin(months.current(), {})
+        self._newest = self.name
+        self._sound = True
+
+    def _continue(self, path: Path) -> None:
+        """Build the tree from the stored bytes and hold it against what was signed about it."""
+        file = Appending(path)
+        self._file = file
+        notes = [note for _, note in file.checkpoints()[-1:]]
+        kept = self._second.note(path.stem) if self._second else None
+        signed = [self._opened(path, note) for note in (*notes, *([kept] if kept else []))]
+        self.tree, self._pending, roots = Tree(), record.Pending(), {c.size: b"" for c in signed}
+        for seq, body in file.rows():
+            if seq != self.tree.size:
+                raise LogFileError(f"{path.name}: record {self.tree.size} is missing")
+            self._grow(body)
+            if self.tree.size in roots:
+                roots[self.tree.size] = self.tree.root()
+        for c in signed:
+            if c.size > self.tree.size:
+                raise LogFileError(f"{path.name}: only {self.tree.size} of {c.size} signed records are left")
+            if c.root != roots[c.size]:
+                raise LogFileError(f"{path.name}: the first {c.size} records are not the signed ones")
+        if not self.tree.size:
+            raise LogFileError(f"{path.name} is empty")
+        self.signed = signed[0].size if notes else 0
+        self._month_ends = 0.0 if self._is_closed() else months.end(months.of(path.name))
+
+    def _opened(self, path: Path, note: str) -> Checkpoint:
+        try:
+            found = self._signer.verifier.open(note)
+        except BadNote as wrong:
+            raise LogFileError(f"{path.name}: its last checkpoint: {wrong}") from wrong
+        if found.origin != self._origin(path):
+            raise LogFileError(f"{path.name}: its last checkpoint is about {found.origin}")
+        return found
+
+    def _second_place_knows_us(self) -> None:
+        """A second place that tells of another key or of a later file means that something was put back."""
+        if self._second is None:
+            return
+        try:
+            self._second.keep_key(self._signer.verifier)
+            known, ours = self._second.names(), [p.stem for p in months.files(self.folder)]
+        except OSError as cause:
+            self.second_problem = str(cause)
+            return
+        except BadNote as wrong:
+            raise LogFileError(str(wrong)) from wrong
+        if known and known[-1] > max(ours, default=""):
+            raise LogFileError(f"{known[-1]}.db is gone, but {self._second.folder} keeps a checkpoint of it")
+
+    def _mend(self) -> None:
+        """After a failure nobody knows what became durable; look."""
+        if self._sound:
+            return
+        if self._file is None or self._file.count() != self.tree.size:
+            self._recover()
+        self._sound = True
+
+    # growing
+
+    def _append(self, entries: Sequence[Entry]) -> None:
+        assert self._file is not None
+        self._sound = False
+        self._file.append(self.tree.size, [e.body for e in entries])
+        for e in entries:
+            self._pending.note(self.tree.size, e.kind, e.call_id)
+            self.tree.append(leaf_hash(e.body))
+        self._last = entries[-1].body
+        self._sound = True
+
+    def _grow(self, body: bytes) -> None:
+        try:
+            self._pending.read(self.tree.size, body)
+        except ValueError as wrong:
+            raise LogFileError(f"record {self.tree.size} is damaged: {wrong}") from wrong
+        self.tree.append(leaf_hash(body))
+        self._last = body
+
+    def _begin(self, month: tuple[int, int], previous: dict[str, object]) -> None:
+        path = self.folder / months.name(month)
+        first = record.encoded(
+            record.event(
+                record.OPENED,
+                origin=self._origin(path),
+                key=str(self._signer.verifier),
+                previous=previous or None,
+                open=sorted(self._pending.calls),
+            )
+        )
+        self._file = Appending.create(path, first)
+        self.tree, self._last, self.signed = Tree([leaf_hash(first)]), first, 0
+        # Decisions of the last file, whose outcomes will stand in this one.
+        self._pending.calls = dict.fromkeys(self._pending.calls, 0)
+        self._month_ends = months.end(month)
+
+    def _rotate(self) -> None:
+        """Close this month's file, sign its end, and begin the next with what was signed."""
+        assert self._file is not None
+        old = self._file.path
+        if not self._is_closed():
+            closing = record.event(record.CLOSED, open=sorted(self._pending.calls))
+            self._append([Entry(record.encoded(closing), record.CLOSED, "")])
+        note = self._sign()
+        self._sound = False
+        self._file.close()
+        self._file = None
+        # A clock that was set back must not lead into a file that is closed.
+        self._begin(
+            max(months.current(), months.after(months.of(old.name))), {"file": old.name, "checkpoint": note}
+        )
+        self._newest = self.name
+        self._sound = True
+
+    def _is_closed(self) -> bool:
+        return f'"kind":"{record.CLOSED}"'.encode() in self._last[:40]
+
+    def _sign(self) -> str:
+        assert self._file is not None
+        path = self._file.path
+        note = self._signer.sign(
+            Checkpoint(self._origin(path), self.tree.size, self.tree.root(), clock.iso())
+        )
+        self._sound = False
+        self._file.keep_checkpoint(self.tree.size, note)
+        self._sound = True
+        self.signed, self.signed_at = self.tree.size, clock.mono()
+        if self._second is not None:
+            try:
+                self._second.keep(path.stem, note)
+                self.second_problem = ""
+            except OSError as cause:
+                self.second_problem = str(cause)
+        return note
+
+    def _origin(self, path: Path) -> str:
+        return f"{self._signer.verifier.name}/{path.stem}"
+
+    def _release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+        self._sound = False
+
+
+def _locked(path: Path) -> int:
+    """A handle that holds the folder's lock until it is closed. Raises LogFileError, OSError."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as taken:
+        owner = os.read(handle, 20).decode("ascii", "replace").strip()
+        os.close(handle)
+        raise LogFileError(
+            f"process {owner or 'unknown'} already writes the record in {path.parent}"
+        ) from taken
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+    return handle
