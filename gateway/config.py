@@ -100,7 +100,7 @@ class JiraSite(Section):
 class Policy(Section):
     """The rules."""
 
-    dir: Path = Field(description="Folder of the policy bundle.")
+    dir: Path | None = Field(None, description="Folder of the policy bundle; default: the one that ships.")
     reload_seconds: float = Field(2.0, gt=0, description="How often the folder is looked at for changes.")
 
 
@@ -273,13 +273,19 @@ def _line(text: str, keys: tuple[Any, ...]) -> int | None:
     return best
 
 
+def shipped_policies() -> Path:
+    """The bundle that comes with the gateway: in the wheel, or in the checkout."""
+    packaged = Path(__file__).parent / "shipped" / "policies"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "policies"
+
+
 def _resolved(settings: Settings, base: Path) -> Settings:
     def at(path: Path | None) -> Path | None:
         return None if path is None else base / path
 
     return settings.model_copy(
         update={
-            "policy": settings.policy.model_copy(update={"dir": at(settings.policy.dir)}),
+            "policy": settings.policy.model_copy(update={"dir": at(settings.policy.dir) or shipped_policies()}),
             "audit": settings.audit.model_copy(
                 update={
                     "dir": at(settings.audit.dir),

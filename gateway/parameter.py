@@ -46,6 +46,28 @@ Markdown = Annotated[
 ]
 Line = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\u0000-\u001f\u007f]+$"), Kind.TEXT]
 Jql = Annotated[str, Meta(min_length=1, max_length=limits.JQL_CHARS, description="A JQL query."), Kind.JQL]
+PageSize = Annotated[
+    int, Meta(ge=1, le=limits.PAGE_MAX, description=f"Results a page, 1 to {limits.PAGE_MAX}.")
+]
+PageToken = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=limits.PAGE_TOKEN_CHARS,
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="The `next` of the page before, with all other arguments unchanged.",
+    ),
+    Kind.TEXT,
+]
+AccountId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[A-Za-z0-9:_-]+$",
+        description="Jira account id (see `jira_whoami`), or `unassigned`.",
+    ),
+]
 Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\u0000-\u001f\u007f]+$")]
 
 
@@ -140,6 +162,16 @@ def projection(parameters: tuple[Parameter, ...], arguments: Mapping[str, Any], 
             p.name for p in parameters if (p.cedar or p.kind is Kind.TEXT) and arguments.get(p.name) is not None
         )
     return seen
+
+
+def projected(parameters: tuple[Parameter, ...], *, writes: bool) -> dict[str, str]:
+    """The Cedar types of `projection`'s attributes; `?` marks what may be absent."""
+    found = {p.attribute: p.cedar + ("" if p.required or p.default is not None else "?") for p in parameters if p.cedar}
+    if any(p.kind is Kind.JQL for p in parameters):
+        found["jqlFields"] = "Set<String>"
+    if writes:
+        found["fields"] = "Set<String>"
+    return found
 
 
 def cleaned(parameters: tuple[Parameter, ...], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ was looked at (Jira's JSON). A tool is never handed a token, nor the caller.
 import hashlib
 import importlib
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NewType, get_type_hints
 
@@ -23,27 +23,32 @@ import msgspec
 import orjson
 
 from gateway import jql
-from gateway.errors import InvalidCall, UnknownTool
+from gateway.errors import InvalidCall, JiraRefused, UnknownTool
 from gateway.jira import JiraSession, Json
 from gateway.jira.facts import POLICY_FIELDS, issue_resource, project_resource
-from gateway.model import Answer, Caller, Decision, Effect, Resource, ToolCall, ToolRequest
+from gateway.model import ActionSpec, Answer, Caller, Decision, Effect, Resource, ToolCall, ToolRequest
 from gateway.parameter import (
+    AccountId,
     IssueKey,
     Jql,
     Kind,
     Line,
     Markdown,
     Name,
+    PageSize,
+    PageToken,
     Parameter,
     ProjectKey,
     cleaned,
     parameters,
+    projected,
     projection,
 )
 
 __all__ = [
-    "Bound", "Effect", "IssueKey", "Jql", "Line", "Looked", "Markdown", "Name", "ProjectKey",
-    "Registry", "Sight", "Target", "Tool", "issue", "project", "site", "tool",
+    "AccountId", "Bound", "Effect", "InvalidCall", "IssueKey", "JiraRefused", "Jql", "Line", "Looked",
+    "Markdown", "Name", "PageSize", "PageToken", "ProjectKey", "Registry", "Sight", "Target", "Tool",
+    "issue", "project", "site", "tool",
 ]  # fmt: skip
 
 Looked = NewType("Looked", dict[str, Any])
@@ -95,6 +100,8 @@ class Sight:
 
 
 Function = Callable[..., Awaitable[Answer]]
+Exact = Callable[[Looked, Mapping[str, Any]], Mapping[str, Any]]
+"""From what was looked at and the arguments: parts of `context.input` in Jira's own spelling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,7 @@ class Tool:
     effect: Effect
     target: Target
     function: Function
+    exact: Exact | None
     parameters: tuple[Parameter, ...]
     looked_parameter: str | None
     input_schema: Mapping[str, Any]
@@ -156,6 +164,16 @@ class Bound:
         looked = await self.tool.target.look(jira, self.call.target_id)
         return Sight((self.tool.target.resource(looked),), looked=looked)
 
+    def settled(self, sight: Sight) -> "Bound":
+        """The same call, its `input` made exact: policy decides on what would happen, not on how it was said.
+
+        "done", "Done" and the name of a transition that leads there are one to Jira and must be one to policy.
+        """
+        if self.tool.exact is None or sight.looked is None:
+            return self
+        exact = self.tool.exact(sight.looked, self.call.arguments)
+        return replace(self, call=replace(self.call, input={**self.call.input, **exact}))
+
     async def act(self, jira: JiraSession, sight: Sight) -> Answer:
         """The effect; for a read, what was looked at."""
         if sight.answer is not None:
@@ -167,11 +185,17 @@ class Bound:
 _declared: dict[str, Tool] = {}
 
 
-def tool(*, effect: Effect, on: Target, title: str, idempotent: bool | None = None) -> Callable[[Function], Function]:
-    """Declare a tool. `idempotent` defaults to True for reads and False for the rest."""
+def tool(
+    *, effect: Effect, on: Target, title: str, idempotent: bool | None = None, exact: Exact | None = None
+) -> Callable[[Function], Function]:
+    """Declare a tool. `idempotent` defaults to True for reads and False for the rest.
+
+    `exact` must not raise: what Jira does not know stays as it was said, and the function refuses it.
+    """
 
     def declare(function: Function) -> Function:
-        made = _make(function, effect, on, title, effect is Effect.READ if idempotent is None else idempotent)
+        again = effect is Effect.READ if idempotent is None else idempotent
+        made = replace(_make(function, effect, on, title, again), exact=exact)
         _declared[made.name] = made
         return function
 
@@ -193,6 +217,7 @@ def _make(function: Function, effect: Effect, on: Target, title: str, idempotent
         effect=effect,
         target=on,
         function=function,
+        exact=None,
         parameters=found,
         looked_parameter=looked,
         input_schema=schema,
@@ -246,7 +271,7 @@ class Registry:
             importlib.import_module(name)
         return cls(t for t in _declared.values() if t.function.__module__ in names)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Tool]:
         return iter(self._tools.values())
 
     def __contains__(self, name: str) -> bool:
@@ -254,6 +279,18 @@ class Registry:
 
     def __getitem__(self, name: str) -> Tool:
         return self._tools[name]
+
+    def actions(self) -> tuple[ActionSpec, ...]:
+        """The tools as policy knows them: what the Cedar schema is generated from."""
+        return tuple(
+            ActionSpec(
+                t.name,
+                t.effect,
+                t.target.kind,
+                projected(t.parameters, writes=t.effect is not Effect.READ),
+            )
+            for t in self
+        )
 
     def bind(self, caller: Caller, request: ToolRequest) -> Bound:
         """The call, valid and typed. Raises `InvalidCall`; an unknown tool is one as well."""

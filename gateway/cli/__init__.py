@@ -94,12 +94,12 @@ def _add_sandbox(commands: Any) -> None:
     sandbox.add_argument("--port-base", type=int, metavar="N", help="fix the ports: N, N+1, N+2")
     kinds = sandbox.add_subparsers(dest="sandbox_command", metavar="[config|token]")
     config = _leaf(kinds, "config", "sandbox.cli:config", "Print a complete gateway.toml for it.", json=False)
-    config.add_argument("--port-base", type=int, metavar="N", default=None)
+    config.add_argument("--port-base", type=int, metavar="N", default=argparse.SUPPRESS)
     token = _leaf(kinds, "token", "sandbox.cli:token", "Print an access token for the gateway's audience.")
     token.add_argument("--user", required=True)
     token.add_argument("--client", default="demo-assistant", metavar="NAME")
     token.add_argument("--scope", default="openid jira:read jira:write")
-    token.add_argument("--port-base", type=int, metavar="N", default=None)
+    token.add_argument("--port-base", type=int, metavar="N", default=argparse.SUPPRESS)
 
 
 def _add_policy(commands: Any) -> None:

@@ -1,0 +1,88 @@
+"""`serve` and `check`: run the gateway, or say whether it would."""
+
+import argparse
+import logging
+import socket
+import sys
+from pathlib import Path
+
+import orjson
+import uvicorn
+
+from gateway.app import Gateway
+from gateway.cli import GOOD, SETTINGS
+from gateway.config import Settings, load
+from gateway.errors import ConfigError
+from gateway.policy.bundle import read
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """Run the gateway until it is interrupted."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = load(arguments.config)
+    gateway = Gateway(settings)
+    listening = _listen(settings)
+    server = uvicorn.Server(server_config(gateway, settings))
+    print(f"Jira Agent Gateway at {settings.server.public_url}/mcp (ready: /readyz)", file=sys.stderr, flush=True)
+    server.run(sockets=[listening])
+    if not server.started:
+        raise gateway.stopped_by or ConfigError(["The gateway could not start; see the log above."])
+    return GOOD
+
+
+def server_config(gateway: Gateway, settings: Settings) -> uvicorn.Config:
+    """How uvicorn runs the gateway's app: quiet, and with time for calls in flight to end."""
+    return uvicorn.Config(
+        gateway.app,
+        host=settings.server.host,
+        port=settings.server.port,
+        http="httptools",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=20,
+        lifespan="on",
+    )
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.server.host, settings.server.port
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
+        )
+    except OSError as taken:
+        raise ConfigError(
+            [f"server.port: {host}:{port} cannot be used ({taken.strerror}). Choose another port or end its user."]
+        ) from None
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Validate settings, policy bundle and folders; name every problem."""
+    problems: list[str] = []
+    settings = _settings(arguments.config, problems)
+    if settings is not None:
+        problems += _parts(settings)
+    if arguments.json:
+        print(orjson.dumps({"good": not problems, "problems": problems}).decode())
+    else:
+        print("\n".join(problems) if problems else f"{arguments.config}: good.")
+    return SETTINGS if problems else GOOD
+
+
+def _settings(path: Path, problems: list[str]) -> Settings | None:
+    try:
+        return load(path)
+    except ConfigError as wrong:
+        problems += wrong.problems
+        return None
+
+
+def _parts(settings: Settings) -> list[str]:
+    try:
+        gateway = Gateway(settings)
+        read(gateway.settings.policy.dir, gateway.tools.actions())
+    except ConfigError as wrong:
+        return wrong.problems
+    return []
