@@ -1,0 +1,114 @@
+"""Errors of the line as answers: an HTTP challenge, a protocol error, or a tool result that says what to do.
+
+| error                                | answer                                              |
+| ------------------------------------ | --------------------------------------------------- |
+| `Unauthenticated`                    | 401 challenge (RFC 6750 §3, RFC 9728 §5.1)          |
+| `StepUpRequired`                     | 403 challenge with all scopes that the call needs   |
+| `Unavailable`, part `identity`       | 503 with Retry-After                                |
+| `UnknownTool`                        | JSON-RPC -32602                                     |
+| any other `GatewayError`             | tool result with `isError`                          |
+| anything else                        | JSON-RPC -32603; the cause goes to the log only     |
+"""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+
+from gateway import limits
+from gateway.errors import GatewayError, StepUpRequired, Unauthenticated, Unavailable, UnknownTool
+from gateway.transport import jsonrpc
+from gateway.transport.asgi import JSON, Reply
+
+log = logging.getLogger("gateway.transport")
+
+
+def protocol_error(
+    id: jsonrpc.RequestId | None, code: int, text: str, data: Any = None, *, modern: bool = True
+) -> Reply:
+    """A JSON-RPC error. The handshake era sends an answered request's error with HTTP 200."""
+    status = ERROR_CODE_HTTP_STATUS.get(code, 200) if modern else 200
+    return Reply(status, jsonrpc.error(id, code, text, data))
+
+
+def note(problem: GatewayError, call_id: str) -> None:
+    """Log the private cause, where there is one, under the call's correlation id."""
+    if problem.private:
+        log.warning("call %s: %s: %r", call_id, problem.code, problem.private)
+
+
+class Answers:
+    """Turns an error into a `Reply`; knows where sign-in is described."""
+
+    def __init__(self, metadata_url: str, scopes: Iterable[str]) -> None:
+        self._where = f'resource_metadata="{metadata_url}"'
+        self._scopes = tuple(scopes)
+
+    def __call__(
+        self, problem: Exception, call_id: str, id: jsonrpc.RequestId | None = None, *, modern: bool = True
+    ) -> Reply | None:
+        """The answer to `problem`, or None when it is one that belongs into a tool result."""
+        if not isinstance(problem, GatewayError):
+            log.error("call %s failed unexpectedly", call_id, exc_info=problem)
+            return protocol_error(
+                id,
+                INTERNAL_ERROR,
+                "The gateway failed at this call and does not know whether it had an effect; "
+                f"look in Jira before you repeat it, and give the operator this id: {call_id}.",
+                modern=modern,
+            )
+        note(problem, call_id)
+        if isinstance(problem, Unauthenticated):
+            return self._unauthenticated(problem)
+        if isinstance(problem, StepUpRequired):
+            return self._step_up(problem)
+        if isinstance(problem, UnknownTool):
+            return protocol_error(id, INVALID_PARAMS, problem.public, modern=modern)
+        if isinstance(problem, Unavailable) and problem.part == "identity":
+            return unavailable(problem)
+        return None
+
+    def outside_a_call(self, problem: Exception, call_id: str, id: jsonrpc.RequestId | None = None) -> Reply:
+        """The answer to what failed where no tool result could carry it."""
+        return self(problem, call_id, id) or unavailable(problem)
+
+    def _unauthenticated(self, problem: Unauthenticated) -> Reply:
+        if not problem.presented:
+            body = {"message": "Sign in to use this server; WWW-Authenticate says where."}
+            return self._challenge(401, body, (), self._scopes)
+        body = {"error": "invalid_token", "error_description": problem.public}
+        return self._challenge(401, body, ("error", "error_description"), self._scopes)
+
+    def _step_up(self, problem: StepUpRequired) -> Reply:
+        body = {"error": problem.code, "error_description": problem.public}
+        return self._challenge(403, body, ("error", "error_description"), problem.scopes or self._scopes)
+
+    def token_in_query(self) -> Reply:
+        """RFC 6750 §2.3 is refused: a token in a URL ends in logs."""
+        body = {
+            "error": "invalid_request",
+            "error_description": "Send the access token in the Authorization header, never in the URL.",
+        }
+        return self._challenge(400, body, ("error", "error_description"), self._scopes)
+
+    def _challenge(
+        self, status: int, body: dict[str, str], told: tuple[str, ...], scopes: tuple[str, ...]
+    ) -> Reply:
+        parts = [f'{key}="{_quotable(body[key])}"' for key in told]
+        parts += [self._where, f'scope="{" ".join(scopes)}"']
+        header = (b"www-authenticate", f"Bearer {', '.join(parts)}".encode("ascii"))
+        return Reply(status, orjson.dumps(body), (*JSON, header))
+
+
+def unavailable(problem: Exception) -> Reply:
+    """503: nobody can be let in at the moment."""
+    body = orjson.dumps({"error": "temporarily_unavailable", "error_description": str(problem)})
+    return Reply(503, body, (*JSON, (b"retry-after", b"%d" % limits.RETRY_AFTER_SECONDS)))
+
+
+def _quotable(text: str) -> str:
+    """Only the characters that RFC 6750 §3 allows in `error_description`."""
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else "'" for c in text)
