@@ -29,8 +29,9 @@ class OutwardError(Exception):
 class UnusableReply(OutwardError):
     """An answer came and is not taken: too large, or compressed. Asking again would bring the same."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, status: int) -> None:
         super().__init__(why, sent=True)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class Outward:
             allow_redirects=False,
         ) as response:
             if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise UnusableReply(f"{_origin(ask.url)} sent a compressed answer")
+                raise UnusableReply(f"{_origin(ask.url)} sent a compressed answer", response.status)
             return Reply(response.status, response.headers, await _read(response, ask))
 
 

@@ -149,7 +149,9 @@ def _cedar(hint: Any, kind: Kind | None) -> str:
     return _CEDAR[base]
 
 
-def projection(parameters: tuple[Parameter, ...], arguments: Mapping[str, Any], *, writes: bool) -> dict[str, Any]:
+def projection(
+    parameters: tuple[Parameter, ...], arguments: Mapping[str, Any], *, writes: bool
+) -> dict[str, Any]:
     """What policy sees of `arguments` as `context.input`."""
     seen: dict[str, Any] = {
         p.attribute: arguments[p.name] for p in parameters if p.cedar and arguments.get(p.name) is not None
@@ -159,14 +161,20 @@ def projection(parameters: tuple[Parameter, ...], arguments: Mapping[str, Any], 
             seen["jqlFields"] = sorted(jql.fields(arguments[p.name]))
     if writes:
         seen["fields"] = sorted(
-            p.name for p in parameters if (p.cedar or p.kind is Kind.TEXT) and arguments.get(p.name) is not None
+            p.name
+            for p in parameters
+            if (p.cedar or p.kind is Kind.TEXT) and arguments.get(p.name) is not None
         )
     return seen
 
 
 def projected(parameters: tuple[Parameter, ...], *, writes: bool) -> dict[str, str]:
     """The Cedar types of `projection`'s attributes; `?` marks what may be absent."""
-    found = {p.attribute: p.cedar + ("" if p.required or p.default is not None else "?") for p in parameters if p.cedar}
+    found = {
+        p.attribute: p.cedar + ("" if p.required or p.default is not None else "?")
+        for p in parameters
+        if p.cedar
+    }
     if any(p.kind is Kind.JQL for p in parameters):
         found["jqlFields"] = "Set<String>"
     if writes:

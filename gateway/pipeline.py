@@ -5,7 +5,7 @@ Nothing here knows how a stage does its work. Whatever fails, fails as a `Gatewa
 that failed, and the trail has written it down before it leaves.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from gateway.errors import StepUpRequired, Unauthenticated
 from gateway.gate import Gate
 from gateway.identity import Authenticator
 from gateway.jira import JiraSession
-from gateway.model import Bearer, Caller, Decision, Grant, Result, ToolCall, ToolRequest
+from gateway.model import Bearer, Caller, Decision, Grant, Resource, Result, ToolCall, ToolRequest
 from gateway.policy import PolicyEngine
 from gateway.redact import redact
 from gateway.tool import Registry, Tool
@@ -27,7 +27,11 @@ class Trail(Protocol):
 
     def call(self, call: ToolCall) -> None: ...
 
+    def admitted(self, decision: Decision) -> None: ...
+
     def granted(self, grant: Grant) -> None: ...
+
+    def looked(self, resources: Sequence[Resource]) -> None: ...
 
     async def commit(self, decision: Decision) -> None:
         """The decision is durable when this returns."""
@@ -41,7 +45,7 @@ class Recorder(Protocol):
 
     def trail(self, request: ToolRequest) -> AbstractAsyncContextManager[Trail]: ...
 
-    def stranger(self, source: str) -> None:
+    def stranger(self, source: str, code: str) -> None:
         """One failed authentication from `source`."""
 
 
@@ -79,8 +83,8 @@ class Pipeline:
             if bearer is None:
                 raise Unauthenticated("no token", presented=False)
             return await self.identity.authenticate(bearer)
-        except Unauthenticated:
-            self.audit.stranger(source)
+        except Unauthenticated as refused:
+            self.audit.stranger(source, refused.code)
             raise
 
     def visible(self, caller: Caller) -> frozenset[str]:
@@ -100,11 +104,14 @@ class Pipeline:
                 if not admitted.allowed:
                     await trail.commit(admitted)
                     admitted.enforce()
+                trail.admitted(admitted)
                 bound = bound.under(admitted)
                 grant = await self.credentials.grant(GrantOrder(caller, bound.call.effect))
                 trail.granted(grant)
                 jira = self.jira.session(grant)
                 sight = await bound.look(jira)
+                trail.looked(sight.resources)
+                bound = bound.settled(sight)
                 decision = admitted.joined(self.policy.decide(bound.call, sight.resources))
                 await trail.commit(decision)
                 decision.enforce()

@@ -24,7 +24,7 @@ import orjson
 
 from gateway import jql
 from gateway.errors import InvalidCall, JiraRefused, UnknownTool
-from gateway.jira import JiraSession, Json
+from gateway.jira import JiraSession
 from gateway.jira.facts import POLICY_FIELDS, issue_resource, project_resource
 from gateway.model import ActionSpec, Answer, Caller, Decision, Effect, Resource, ToolCall, ToolRequest
 from gateway.parameter import (
@@ -167,7 +167,7 @@ class Bound:
     def settled(self, sight: Sight) -> "Bound":
         """The same call, its `input` made exact: policy decides on what would happen, not on how it was said.
 
-        "done", "Done" and the name of a transition that leads there are one to Jira and must be one to policy.
+        "done", "Done" and the name of a transition that leads there are one to Jira, so they are to policy.
         """
         if self.tool.exact is None or sight.looked is None:
             return self

@@ -11,8 +11,8 @@ class JiraSession(Protocol):
     """One person's view of one Jira site, for one call.
 
     `path` are segments below `/rest/api/3/`, each quoted by the session, so a key can never become
-    another path. Raises `JiraRefused`, `Unavailable` (reads), `OutcomeUnknown` (writes),
-    `Unauthenticated` when Jira went on as somebody else or as anonymous.
+    another path. Raises `JiraRefused`, `Unavailable` (nothing was changed; part `credential` when
+    Jira went on as somebody else or as anonymous), `OutcomeUnknown` (writes) and `InvalidCall`.
     """
 
     async def get(self, *path: str, params: Mapping[str, str | int] | None = None) -> Json: ...
@@ -27,3 +27,9 @@ class JiraSession(Protocol):
     @property
     def site(self) -> str:
         """The site's public base URL, for browse links."""
+
+    def page_token(self, query: str, upstream: str) -> str:
+        """Jira's page token sealed for this person and this query; opaque, and good for nobody else."""
+
+    def open_page(self, query: str, token: str) -> str:
+        """Jira's page token back. Raises `InvalidCall` for a token of another person or query."""

@@ -1,5 +1,6 @@
 """One issue in few words: the answer of `jira_get_issue`."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -9,11 +10,33 @@ import msgspec
 from gateway import limits
 from gateway.errors import Unavailable
 from gateway.jira import Json
-from gateway.jira.facts import issue_resource, stub_resource
+from gateway.jira.facts import POLICY_FIELDS, issue_resource, stub_resource
 from gateway.jira.fence import Fence, capped, line
 from gateway.jira.shapes import CommentShape, IssueShape, RelationShape, Shape
 from gateway.jira.values import HIDDEN, body, cut, label, labels, minute, shown
 from gateway.model import Resource, Result
+
+_FIELDS = (
+    *POLICY_FIELDS,
+    *("created", "updated", "parent", "issuelinks", "subtasks", "description", "comment"),
+)
+_SYSTEM = {
+    name.lower(): name
+    for name in (
+        *_FIELDS,
+        *("aggregatetimespent", "attachment", "creator", "duedate", "environment", "fixVersions"),
+        *("lastViewed", "progress", "resolution", "resolutiondate", "statuscategorychangedate"),
+        *("timeestimate", "timeoriginalestimate", "timespent", "versions", "votes", "watches"),
+    )
+}
+_CUSTOM = re.compile(r"customfield_[0-9]{1,12}", re.IGNORECASE)
+
+
+_SHOWN_ANYWAY = {name.lower() for name in _FIELDS}
+
+
+def _custom(name: str) -> str | None:
+    return name.lower() if _CUSTOM.fullmatch(name) else None
 
 
 def browse(site: str, key: str) -> str:
@@ -29,6 +52,14 @@ class IssueDetail:
     site: str
     asked: tuple[str, ...] = ()
     shape: ClassVar[type[Shape]] = IssueShape
+
+    @staticmethod
+    def params(asked: Sequence[str]) -> dict[str, str]:
+        """What to ask Jira for. A field known only by its name makes us ask for all, with their names."""
+        known = [_SYSTEM.get(name.lower()) or _custom(name) for name in asked]
+        if None in known:
+            return {"fields": "*all", "expand": "names"}
+        return {"fields": ",".join(dict.fromkeys((*_FIELDS, *filter(None, known))))}
 
     def resources(self) -> Sequence[Resource]:
         """The issue, then every other issue whose key it would show."""
@@ -161,6 +192,8 @@ def _asked(raw: Mapping[str, Any], asked: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for wanted in asked:
         same = wanted.lower()
+        if same in _SHOWN_ANYWAY:
+            continue
         ids = [f for f in fields if f.lower() == same]
         ids = ids or [f for f, name in names.items() if str(name).lower() == same]
         for field in ids:

@@ -75,6 +75,14 @@ def project_resource(raw: Any) -> Resource:
     return Resource("Project", key, {"key": key} if category is None else {"key": key, "category": category})
 
 
+def rows(raw: Any, name: str) -> list[Mapping[str, Any]]:
+    """The list of objects at `name` of a page that Jira returned. Raises `Unavailable` for anything else."""
+    found = raw.get(name) if isinstance(raw, dict) else None
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise _undecidable(name)
+    return found
+
+
 def _kind_and_status(fields: Mapping[str, Any]) -> dict[str, Any]:
     status = _object(fields, "status")
     return {

@@ -5,7 +5,6 @@ nobody who wrote in Jira could know; the characters of the marks are replaced in
 characters that a person cannot see (controls, bidirectional overrides, tags) are taken out.
 """
 
-import re
 import secrets
 
 _OPEN, _CLOSE = "⟦", "⟧"
@@ -27,7 +26,6 @@ _UNSEEN = {
     for code in range(first, last + 1)
 }
 _PLAIN = {**_UNSEEN, ord(_OPEN): "[", ord(_CLOSE): "]", 0x2028: "\n", 0x2029: "\n"}
-_MARK = re.compile(r"⟦(?:jira text|end|[0-9a-f]{8})[^⟦⟧\n]*⟧[ \n]?")
 
 
 class Fence:
@@ -57,7 +55,7 @@ def plain(text: str) -> str:
 
 
 def line(text: str, limit: int) -> str:
-    """`text` as one line of at most `limit` characters, cut with `…`; `|` separates columns and is replaced."""
+    """`text` as one line of at most `limit` characters, cut with `…`; `|`, our column mark, is replaced."""
     flat = " ".join(plain(text).replace("|", "¦").split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
@@ -68,8 +66,3 @@ def capped(text: str, limit: int) -> str:
         return text
     marker = f"\n[truncated: {len(text)} characters in Jira]"
     return text[: max(limit - len(marker), 0)].rstrip() + marker
-
-
-def unfenced(text: str) -> str:
-    """`text` less our marks, for a body that an assistant read here and now sends back."""
-    return _MARK.sub("", text)

@@ -12,9 +12,9 @@ import msgspec
 
 from gateway import limits
 from gateway.errors import OutcomeUnknown
-from gateway.jira import Json
+from gateway.jira import JiraSession, Json
 from gateway.jira.detail import IssueDetail, browse
-from gateway.jira.facts import issue_resource, project_resource
+from gateway.jira.facts import POLICY_FIELDS, issue_resource, project_resource, rows
 from gateway.jira.fence import Fence, line
 from gateway.jira.shapes import (
     IssuePageShape,
@@ -40,25 +40,33 @@ class IssuePage:
     withheld: int = 0
     """Rows of this page beyond policy's cap. Refused rows are not counted: they do not exist here."""
     shape: ClassVar[type[Shape]] = IssuePageShape
+    fields: ClassVar[tuple[str, ...]] = (*POLICY_FIELDS, "updated")
+    """What a search must ask Jira for."""
+
+    @classmethod
+    def of(cls, raw: Json, jira: JiraSession, query: str) -> "IssuePage":
+        """A page of the answer to `query`."""
+        upstream = raw.get("nextPageToken") if isinstance(raw, dict) else None
+        token = jira.page_token(query, upstream) if isinstance(upstream, str) else ""
+        return cls(rows(raw, "issues"), token)
 
     def resources(self) -> Sequence[Resource]:
         return [issue_resource(row) for row in self.rows]
 
     def without(self, refused: frozenset[str], fields: frozenset[str], maximum: int | None) -> "IssuePage":
-        rows = [row for row in self.rows if row["key"] not in refused]
-        kept, withheld = _first(rows, maximum)
+        kept, withheld = _first([row for row in self.rows if row["key"] not in refused], maximum)
         if fields:
             kept = [{**row, "fields": cut(row["fields"], fields)} for row in kept]
         return replace(self, rows=kept, withheld=withheld)
 
     def render(self) -> Result:
         fence = Fence()
-        rows = _fitted([_row(row) for row in self.rows])
-        page = IssuePageShape(note=fence.note, issues=rows, withheld=self.withheld, next=self.next)
-        table = "\n".join(_line(row) for row in rows)
+        found = _fitted([_row(row) for row in self.rows])
+        page = IssuePageShape(note=fence.note, issues=found, withheld=self.withheld, next=self.next)
+        table = "\n".join(_line(row) for row in found)
         columns = "KEY | type | status | priority | assignee | updated | summary"
-        head = _heading(len(rows), "issue", self.withheld, self.next)
-        text = f"{head}\n{fence.note}\n{columns}\n{fence.around(table)}" if rows else head
+        head = _heading(len(found), "issue", self.withheld, self.next)
+        text = f"{head}\n{fence.note}\n{columns}\n{fence.around(table)}" if found else head
         return Result(msgspec.to_builtins(page), text)
 
 
@@ -71,6 +79,13 @@ class ProjectPage:
     withheld: int = 0
     shape: ClassVar[type[Shape]] = ProjectPageShape
 
+    @classmethod
+    def of(cls, raw: Json, jira: JiraSession, query: str, start: int) -> "ProjectPage":
+        """A page of the projects that match `query`, the first of them at `start`."""
+        found = rows(raw, "values")
+        more = bool(found) and raw.get("isLast") is False
+        return cls(found, jira.page_token(query, str(start + len(found))) if more else "")
+
     def resources(self) -> Sequence[Resource]:
         return [project_resource(row) for row in self.rows]
 
@@ -80,7 +95,7 @@ class ProjectPage:
 
     def render(self) -> Result:
         fence = Fence()
-        rows = [
+        found = [
             ProjectShape(
                 key=line(row["key"], 40),
                 name=label(row.get("name"), 80),
@@ -88,10 +103,10 @@ class ProjectPage:
             )
             for row in self.rows
         ]
-        page = ProjectPageShape(note=fence.note, projects=rows, withheld=self.withheld, next=self.next)
-        table = "\n".join(" | ".join(filter(None, (r.key, r.name, r.category))) for r in rows)
-        head = _heading(len(rows), "project", self.withheld, self.next)
-        text = f"{head}\n{fence.note}\nKEY | name | category\n{fence.around(table)}" if rows else head
+        page = ProjectPageShape(note=fence.note, projects=found, withheld=self.withheld, next=self.next)
+        table = "\n".join(" | ".join(filter(None, (r.key, r.name, r.category))) for r in found)
+        head = _heading(len(found), "project", self.withheld, self.next)
+        text = f"{head}\n{fence.note}\nKEY | name | category\n{fence.around(table)}" if found else head
         return Result(msgspec.to_builtins(page), text)
 
 
@@ -196,14 +211,14 @@ def _row(row: Mapping[str, Any]) -> RowShape:
     )
 
 
-def _first(rows: list[Any], maximum: int | None) -> tuple[list[Any], int]:
-    kept = rows if maximum is None else rows[: max(maximum, 0)]
-    return kept, len(rows) - len(kept)
+def _first(found: list[Any], maximum: int | None) -> tuple[list[Any], int]:
+    kept = found[: limits.PAGE_MAX if maximum is None else min(maximum, limits.PAGE_MAX)]
+    return kept, len(found) - len(kept)
 
 
 def _heading(count: int, noun: str, withheld: int, token: str) -> str:
     parts = [f"{count or 'No'} {noun}{'' if count == 1 else 's'}"]
     if withheld:
-        parts.append(f"{withheld} more withheld by a cap in the policy")
+        parts.append(f"{withheld} more withheld by a cap")
     parts.append(f'more with next="{token}"' if token else "no further page")
     return "; ".join(parts) + "."

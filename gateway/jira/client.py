@@ -1,0 +1,186 @@
+"""One Jira Cloud site, spoken to as one person at a time (REST API v3).
+
+An expired credential does not make Jira answer 401: on most routes it goes on as anonymous and
+answers with nothing found. So every answer is asked whose it is: `X-Seraph-LoginReason` must not
+tell of a failed sign-in, `X-AAccountId` must be there, and for one (issuer, subject) it must always
+be the same account, from the first answer in this process on.
+"""
+
+import math
+import re
+import secrets
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode, urlsplit
+
+import orjson
+
+from gateway import clock, limits
+from gateway.errors import InvalidCall, OutcomeUnknown, Unavailable
+from gateway.http import Ask, Outward, Reply
+from gateway.jira import Json
+from gateway.jira.body import decoded
+from gateway.jira.errors import refused, unreadable
+from gateway.jira.pages import PageSeal
+from gateway.jira.retry import exchange
+from gateway.model import Grant
+from gateway.store.memory import ExpiringCache
+
+_API = "/rest/api/3/"
+_UNSAFE = re.compile(r"[/\\%?#;\x00-\x20\x7f]|\.\.")
+_FAILED = ("AUTHENTICATED_FAILED", "AUTHENTICATION_DENIED", "OUT")
+_NAMELESS = frozenset({401, 403, 408, 429})
+"""Statuses that also come from before the sign-in, where no account is named."""
+
+
+class JiraClient:
+    """Makes sessions. Holds no credential; remembers which Jira account belongs to whom."""
+
+    def __init__(
+        self,
+        outward: Outward,
+        base_url: str,
+        *,
+        site: str | None = None,
+        page_key: bytes | None = None,
+        seconds: float = limits.UPSTREAM_SECONDS,
+    ) -> None:
+        """`base_url` is where requests go (`https://x.atlassian.net` or `https://api.atlassian.com/ex/jira/{id}`).
+
+        `site` is where people browse, by default the same. `page_key` (32 bytes) is random by default.
+        Raises ValueError for a URL that is not plain.
+        """
+        self.base_url = _plain_url(base_url)
+        self.site = _plain_url(site or base_url)
+        self.outward = outward
+        self.seconds = seconds
+        self.pages = PageSeal(page_key or secrets.token_bytes(32))
+        self._accounts: ExpiringCache[tuple[str, str], str] = ExpiringCache(limits.ACCOUNTS_KNOWN)
+
+    def session(self, grant: Grant) -> "Session":
+        """Jira as the person of `grant`, who is its subject."""
+        return Session(self, grant)
+
+    def recognise(self, grant: Grant, reply: Reply) -> None:
+        """Raises `Unavailable` (part `credential`) when Jira answered as anybody but the person."""
+        told = _combined(reply.headers)
+        reason = told.get("x-seraph-loginreason", "").upper()
+        if any(failed in re.split(r"[,\s]+", reason) for failed in _FAILED):
+            raise _not_them(f"X-Seraph-LoginReason: {reason[:60]}")
+        account = told.get("x-aaccountid", "")
+        if account in ("", "anonymous"):
+            if account or not (reply.status in _NAMELESS or reply.status >= 500 or 300 <= reply.status < 400):
+                raise _not_them(f"status {reply.status} without X-AAccountId")
+            return
+        person = (grant.issuer, grant.subject)
+        known = self._accounts.get(person)
+        if known is None and reply.status < 300:
+            self._accounts.put(person, account, until=math.inf)
+        elif known is not None and known != account:
+            raise _not_them("X-AAccountId is another account than before")
+
+
+class Session:
+    """A `JiraSession`. It shows neither the grant nor the token to who holds it."""
+
+    __slots__ = ("_client", "_grant")
+
+    def __init__(self, client: JiraClient, grant: Grant) -> None:
+        self._client = client
+        self._grant = grant
+
+    @property
+    def site(self) -> str:
+        return self._client.site
+
+    async def get(self, *path: str, params: Mapping[str, str | int] | None = None) -> Json:
+        return await self._call("GET", path, params, None, read=True)
+
+    async def post(self, *path: str, json: Json, read: bool = False) -> Json:
+        return await self._call("POST", path, None, json, read=read)
+
+    async def put(self, *path: str, json: Json) -> Json:
+        return await self._call("PUT", path, None, json, read=False)
+
+    async def delete(self, *path: str, params: Mapping[str, str | int] | None = None) -> Json:
+        return await self._call("DELETE", path, params, None, read=False)
+
+    def page_token(self, query: str, upstream: str) -> str:
+        return self._client.pages.seal(self._grant.issuer, self._grant.subject, query, upstream)
+
+    def open_page(self, query: str, token: str) -> str:
+        return self._client.pages.open(self._grant.issuer, self._grant.subject, query, token)
+
+    async def _call(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        params: Mapping[str, str | int] | None,
+        json: Json,
+        *,
+        read: bool,
+    ) -> Json:
+        ask = self._ask(method, _url(self._client.base_url, path, params), json)
+        reply = await exchange(self._client.outward, ask, read=read)
+        try:
+            self._client.recognise(self._grant, reply)
+        except Unavailable as stranger:
+            if read or reply.status >= 300:
+                raise
+            raise OutcomeUnknown(
+                "Jira took the change but not as you: look at the issue, and tell the operator.",
+                private=stranger.private,
+            ) from stranger
+        if reply.status >= 300:
+            raise refused(reply, read=read)
+        try:
+            value = decoded(reply)
+        except ValueError as unfit:
+            raise unreadable(reply, type(unfit).__name__, read=read) from None
+        if read and value is None:
+            raise unreadable(reply, "an empty body", read=read)
+        return value
+
+    def _ask(self, method: str, url: str, json: Json) -> Ask:
+        if self._grant.expires_at <= clock.wall():
+            raise _not_them("the grant has ended")
+        headers = {"Authorization": f"Bearer {self._grant.secret.reveal()}", "Accept": "application/json"}
+        body = None if json is None else orjson.dumps(json)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        return Ask(method, url, headers, body, seconds=self._client.seconds)
+
+
+def _url(base: str, path: tuple[str, ...], params: Mapping[str, str | int] | None) -> str:
+    """Each segment must be one segment also for whoever decodes it once too often. Raises `InvalidCall`."""
+    for segment in path:
+        if not segment or segment == "." or _UNSAFE.search(segment):
+            raise InvalidCall("A key or id is not well formed; correct it and call again.")
+    quoted = "/".join(quote(segment, safe="") for segment in path)
+    query = f"?{urlencode(params, quote_via=quote, safe='')}" if params else ""
+    return f"{base}{_API}{quoted}{query}"
+
+
+def _combined(headers: Mapping[str, str]) -> dict[str, str]:
+    """Header values by lower-case name; one that came twice is joined with commas (RFC 9110 §5.3)."""
+    told: dict[str, str] = {}
+    for name, value in headers.items():
+        same = name.lower()
+        told[same] = f"{told[same]}, {value}" if same in told else value
+    return told
+
+
+def _plain_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"not a plain http(s) URL: {url!r}")
+    if "@" in parts.netloc:
+        raise ValueError("a Jira URL must not hold a user name")
+    return url.rstrip("/")
+
+
+def _not_them(private: str) -> Unavailable:
+    return Unavailable(
+        "Jira did not answer as you, so its answer is not used; sign in again, then repeat the call.",
+        part="credential",
+        private=private,
+    )
