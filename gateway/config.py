@@ -132,7 +132,7 @@ class Settings(Section):
     identity: Identity
     credential: Credential
     jira: JiraSite
-    policy: Policy
+    policy: Policy = Policy()
     audit: Audit
     tools: Tools = Tools()
     limits: Limits = Limits()

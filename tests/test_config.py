@@ -1,0 +1,128 @@
+"""Settings: what is read from where, and how a mistake is told."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Settings, load, shipped_policies
+from gateway.errors import ConfigError
+
+GOOD = """
+[server]
+public_url = "https://gateway.example.com"
+[[identity.issuers]]
+issuer = "https://idp.example.com/realms/a"
+[[identity.issuers]]
+issuer = "https://idp.example.com/realms/b"
+[credential]
+token_endpoint = "https://idp.example.com/token"
+client_id = "gateway"
+client_secret_file = "secret"
+audience = "https://jira.example.com"
+[jira]
+url = "https://jira.example.com"
+[audit]
+dir = "data/audit"
+second = "/somewhere/else"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A good configuration with its secret beside it."""
+    (tmp_path / "secret").write_text("s3cret\n")
+    path = tmp_path / "gateway.toml"
+    path.write_text(GOOD)
+    return path
+
+
+def problems(path: Path, environ: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(path, environ or {})
+    return caught.value.problems
+
+
+def test_a_good_file_is_read_with_paths_relative_to_it(file: Path) -> None:
+    """Secrets come from their file, relative paths from the file's folder, the rest from defaults."""
+    settings = load(file, {})
+    assert settings.credential.client_secret.get_secret_value() == "s3cret"
+    assert settings.audit.dir == file.parent / "data/audit"
+    assert settings.audit.second == Path("/somewhere/else")
+    assert settings.policy.dir == shipped_policies()
+    assert [i.issuer[-1] for i in settings.identity.issuers] == ["a", "b"]
+
+
+def test_a_secret_never_prints(file: Path) -> None:
+    """Neither repr nor JSON of the settings holds the secret."""
+    settings = load(file, {})
+    assert "s3cret" not in repr(settings) and "s3cret" not in settings.model_dump_json()
+
+
+def test_the_environment_stands_over_the_file(file: Path, tmp_path: Path) -> None:
+    """GATEWAY__SECTION__KEY overrides, lists as JSON, a secret from the file that a variable names."""
+    (tmp_path / "other").write_text("newer")
+    environ = {
+        "GATEWAY__SERVER__PORT": "9000",
+        "GATEWAY__SERVER__ALLOWED_HOSTS": '["a.example", "b.example"]',
+        "GATEWAY__CREDENTIAL__CLIENT_SECRET_FILE": str(tmp_path / "other"),
+        "UNRELATED": "x",
+    }
+    settings = load(file, environ)
+    assert settings.server.port == 9000
+    assert settings.server.allowed_hosts == ("a.example", "b.example")
+    assert settings.credential.client_secret.get_secret_value() == "newer"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("[jira]", "[jira]\nurll = 1", ":14: jira.urll: is not a setting"),
+        ("[audit]", "[audti]", "audti: is not a setting"),
+        ('client_id = "gateway"\n', "", "credential.client_id: is missing"),
+        ('url = "https://jira', 'url = "http://jira', "jira.url: must be https://"),
+        ('.com"\n[jira]', '.com"\n[jira]\nname = "Ji ra"', ":14: jira.name"),
+        ("realms/b", "realms/b/", ":7: identity.issuers.1.issuer: must have no"),
+        ('"secret"', '"absent"', ":11: client_secret_file"),
+        ("[server]", "[server", "not valid TOML"),
+    ],
+)
+def test_a_mistake_is_told_with_key_line_and_remedy(file: Path, old: str, new: str, told: str) -> None:
+    """One sentence a problem, with the file and line where it stands."""
+    file.write_text(GOOD.replace(old, new, 1))
+    found = problems(file)
+    assert any(told in p for p in found), found
+    assert all(p.startswith(str(file)) for p in found)
+
+
+def test_every_problem_is_named_at_once(file: Path) -> None:
+    """Nobody has to run the check three times for three mistakes."""
+    file.write_text(GOOD.replace("client_id", "client_di").replace("[jira]\nurl", "[jira]\nulr"))
+    assert len(problems(file)) >= 4
+
+
+def test_a_wrong_variable_is_told_by_its_name(file: Path) -> None:
+    """The place of a mistake in the environment is the variable."""
+    assert problems(file, {"GATEWAY__SERVER__PORT": "abc"})[0].startswith("GATEWAY__SERVER__PORT: server.port")
+    assert "GATEWAY__SECTION__KEY" in problems(file, {"GATEWAY__SERVER": "x"})[0]
+    assert "is not a setting" in problems(file, {"GATEWAY__SERVER__PROT": "1"})[0]
+
+
+def test_no_file_says_what_prints_one(tmp_path: Path) -> None:
+    """A newcomer learns the command that makes a configuration."""
+    assert "sandbox config" in problems(tmp_path / "nothing.toml")[0]
+
+
+def test_settings_are_documented() -> None:
+    """Every setting has a description, from which docs/settings.md is made."""
+
+    def undescribed(model: type, trail: str) -> list[str]:
+        found = []
+        for name, field in model.model_fields.items():
+            inner = getattr(field.annotation, "__args__", (field.annotation,))[0]
+            if hasattr(inner, "model_fields"):
+                found += undescribed(inner, f"{trail}{name}.")
+            if trail and not field.description:
+                found.append(trail + name)
+        return found
+
+    assert not undescribed(Settings, "")
