@@ -126,13 +126,13 @@ async def _read(response: aiohttp.ClientResponse, ask: Ask) -> bytes:
     """The whole body, counted as it comes: a declared length is only a claim."""
     too_large = f"{_origin(ask.url)} sent more than {ask.max_bytes} bytes"
     if (response.content_length or 0) > ask.max_bytes:
-        raise UnusableReply(too_large)
+        raise UnusableReply(too_large, response.status)
     parts: list[bytes] = []
     total = 0
     async for part in response.content.iter_any():
         total += len(part)
         if total > ask.max_bytes:
-            raise UnusableReply(too_large)
+            raise UnusableReply(too_large, response.status)
         parts.append(part)
     return b"".join(parts)
 
