@@ -52,7 +52,7 @@ def checked(target: Target, fields: Any, update: Any) -> dict[str, Any]:
 
 def issue_type(project: Project, value: Any) -> IssueType:
     """One of the project's types by id or name. Raises `JiraError` 400."""
-    found = _picked(project.types, value)
+    found: IssueType | None = _picked(project.types, value)
     if found is None:
         raise _wrong("issuetype", "Specify a valid issue type")
     return found
