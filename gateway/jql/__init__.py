@@ -11,6 +11,7 @@ The tree is drawn in `gateway/jql/tree.py`.
 from gateway.jql.narrow import canonical, clauses, fields, functions, narrow
 from gateway.jql.parser import FUNCTIONS, parse
 from gateway.jql.printer import quote
+from gateway.jql.query import Query
 from gateway.jql.tree import (
     EMPTY,
     And,
@@ -24,7 +25,6 @@ from gateway.jql.tree import (
     Or,
     OrderBy,
     Predicate,
-    Query,
     Value,
 )
 

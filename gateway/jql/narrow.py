@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from gateway.errors import InvalidCall
 from gateway.jql.parser import parse
-from gateway.jql.tree import And, Clause, Field, Function, ListOf, Node, Not, Operand, Or, Query
+from gateway.jql.query import Query
+from gateway.jql.tree import And, Clause, Field, Function, ListOf, Node, Not, Operand, Or
 
 _CUSTOM = re.compile(r"(?:cf\s*\[\s*|customfield_)([0-9]+)\s*\]?")
 _TYPED = re.compile(r"(.*\S)\s*\[[^\[\]]*\]", re.DOTALL)
@@ -33,12 +35,18 @@ def narrow(query: Query, restriction: str | Query) -> Query:
     Its own order is left out. Raises `InvalidCall` when it does not parse or restricts nothing.
     """
     if isinstance(restriction, str):
-        restriction = parse(restriction, trusted=True)
+        restriction = _restriction(restriction)
     if restriction.where is None:
         raise InvalidCall("This search cannot be narrowed as policy demands; tell the operator.")
     if query.where is None:
         return Query(restriction.where, query.order, narrowed=True)
     return Query(And((restriction.where, query.where)), query.order, narrowed=True)
+
+
+@lru_cache(maxsize=256)
+def _restriction(text: str) -> Query:
+    """Policies have few restrictions and use them in every search."""
+    return parse(text, trusted=True)
 
 
 def fields(query: Query) -> frozenset[str]:

@@ -12,6 +12,7 @@ the issues asked for.
 from gateway import limits
 from gateway.jql.lexer import Token, refuse, tokens
 from gateway.jql.printer import is_bare
+from gateway.jql.query import Query
 from gateway.jql.tree import (
     EMPTY,
     And,
@@ -26,7 +27,6 @@ from gateway.jql.tree import (
     Or,
     OrderBy,
     Predicate,
-    Query,
     Value,
 )
 
@@ -58,27 +58,27 @@ class _Parser:
     def __init__(self, found: list[Token], trusted: bool) -> None:
         self.tokens = found
         self.at = 0
+        self.kind = found[0].kind
         self.depth = 0
         self.trusted = trusted
         self.deepest = _TRUSTED_DEPTH if trusted else limits.JQL_DEPTH
 
     # --- moving along
 
-    @property
-    def kind(self) -> str:
-        return self.tokens[self.at].kind
-
     def take(self) -> Token:
         token = self.tokens[self.at]
-        self.at += 1
+        self.to(self.at + 1)
         return token
 
-    def accept(self, *kinds: str) -> bool:
-        """Step over `kinds` when exactly they come next."""
-        ahead = self.tokens[self.at : self.at + len(kinds)]
-        if tuple(token.kind for token in ahead) != kinds:
+    def to(self, at: int) -> None:
+        self.at = at
+        self.kind = self.tokens[at].kind if at < len(self.tokens) else "end"
+
+    def accept(self, kind: str, then: str = "") -> bool:
+        """Step over `kind`, or over `kind` and `then`, when exactly they come next."""
+        if self.kind != kind or (then and self.tokens[self.at + 1].kind != then):
             return False
-        self.at += len(kinds)
+        self.to(self.at + (2 if then else 1))
         return True
 
     def expect(self, kind: str, name: str) -> Token:
@@ -86,7 +86,8 @@ class _Parser:
 
     def wrong(self, expected: str) -> Token:
         token = self.tokens[self.at]
-        shown = token.shown if len(token.shown) <= 40 else token.shown[:40] + "…"
+        shown = " ".join(token.shown.split())
+        shown = shown if len(shown) <= 40 else shown[:40] + "…"
         found = shown if token.kind == "end" else f"`{shown}`"
         refuse(token.position, f"expected {expected}, found {found}")
 
@@ -205,7 +206,7 @@ class _Parser:
     def several(self) -> Operand:
         operand = self.operand("a list in parentheses or a function")
         if not isinstance(operand, ListOf | Function):
-            self.at -= 1
+            self.to(self.at - 1)
             self.wrong("a list in parentheses or a function")
         return operand
 

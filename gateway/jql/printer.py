@@ -4,7 +4,20 @@ import re
 
 from gateway.errors import InvalidCall
 from gateway.jql.lexer import KEYWORDS, RESERVED
-from gateway.jql.tree import And, Clause, Empty, Field, Function, ListOf, Node, Not, Operand, Or, Query, Value
+from gateway.jql.tree import (
+    And,
+    Clause,
+    Empty,
+    Field,
+    Function,
+    ListOf,
+    Node,
+    Not,
+    Operand,
+    Or,
+    OrderBy,
+    Value,
+)
 
 _BARE = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:-]*|-[0-9]+")
 _NUMBER = re.compile(r"-?[0-9]+")
@@ -12,6 +25,7 @@ _CUSTOM = re.compile(r"cf\[[0-9]+\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _STOP = "a all an are at be but cf it no such that the their there these they this to will"
 _QUOTED_WORDS = KEYWORDS | RESERVED | frozenset(_STOP.split())
+_DIRECTIONS = {None: "", True: " DESC", False: " ASC"}
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
@@ -29,21 +43,6 @@ def quote(text: str) -> str:
 
 def _quoted(text: str) -> str:
     return f'"{text.translate(_ESCAPES)}"'
-
-
-def print_query(query: Query) -> str:
-    """Canonical JQL of a whole query; empty for an empty one."""
-    found = []
-    if query.where is not None:
-        found.append(_grouped(query.where) if query.narrowed else print_node(query.where))
-    if query.order:
-        found.append("ORDER BY " + ", ".join(_sort(by.field, by.descending) for by in query.order))
-    return " ".join(found)
-
-
-def _grouped(where: Node) -> str:
-    parts = where.parts if isinstance(where, And) else (where,)
-    return " AND ".join(f"({print_node(part)})" for part in parts)
 
 
 def print_node(node: Node) -> str:
@@ -92,5 +91,7 @@ def _operand(operand: Operand) -> str:
             return f"({', '.join(map(_operand, items))})"
 
 
-def _sort(field: Field, descending: bool | None) -> str:
-    return print_field(field) + {None: "", True: " DESC", False: " ASC"}[descending]
+def print_order(order: tuple[OrderBy, ...]) -> str:
+    """`ORDER BY …`, or nothing for no order."""
+    printed = (print_field(by.field) + _DIRECTIONS[by.descending] for by in order)
+    return "ORDER BY " + ", ".join(printed) if order else ""

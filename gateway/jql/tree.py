@@ -1,6 +1,6 @@
-"""The tree of a JQL query. Frozen, hashable, and printed by `str(query)`.
+"""The tree of a JQL query: frozen and hashable.
 
-    Query
+    Query (in `query.py`)
     ├── where: Node | None       And, Or, Not, Clause
     └── order: tuple[OrderBy]
 
@@ -17,7 +17,7 @@ Operators and predicates are kept in lower case. The shape of the source's paren
 `a AND (b AND c)` is an `And` within an `And`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, TypeAlias
 
@@ -118,18 +118,3 @@ class OrderBy:
 
     field: Field
     descending: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A parsed query. `where` is None for a query that restricts nothing."""
-
-    where: Node | None = None
-    order: tuple[OrderBy, ...] = ()
-    narrowed: bool = field(default=False, compare=False)
-    """Whether each part of the top-level `And` is printed in its own parentheses."""
-
-    def __str__(self) -> str:
-        from gateway.jql.printer import print_query
-
-        return print_query(self)
