@@ -127,6 +127,18 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """A tool as policy knows it: what the Cedar schema is generated from."""
+
+    name: str
+    effect: Effect
+    target: str
+    """Cedar type of its resource: `Issue`, `Project` or `Site`."""
+    input: Mapping[str, str]
+    """Attribute of `context.input` -> Cedar type, followed by `?` when it may be absent."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """One rule that decided: its `@id`, its public `@reason`, and where it stands."""
 
