@@ -99,6 +99,9 @@ AUDIT_BATCH = 256
 AUDIT_BUSY_SECONDS = 1.0
 """seconds that a commit waits for another process that locked the file; then it fails, and seals."""
 
+AUDIT_LOOK_SECONDS = 1.0
+"""seconds between looks whether the open file is still the one under its name (SQLite does not tell)."""
+
 CHECKPOINT_SECONDS = 60.0
 """seconds. A record is under a signed checkpoint at the latest this long after it was written."""
 
@@ -170,3 +173,15 @@ ENVELOPE_BYTES = 4 * 1024
 
 METADATA_FRESH_SECONDS = 3_600
 """seconds that clients may keep the sign-in metadata: it changes only with the settings."""
+
+POLICY_BYTES = 1024 * 1024
+"""bytes of one file of a policy bundle: a thousand rules are about 300 KiB."""
+
+POLICY_FILES = 200
+"""files of a policy bundle."""
+
+PERSONAS_CACHED = 2_000
+"""sets of people and agents that the rules treat alike, each with its parsed Cedar entities, about 10 KiB."""
+
+VERDICTS_CACHED = 20_000
+"""answers of Cedar kept by everything that they depend on, about 1.5 KiB each."""

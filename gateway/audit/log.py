@@ -185,12 +185,10 @@ class SqliteAuditLog:
 
     def _probed(self, durable: "asyncio.Future[int]") -> None:
         self._timers.pop("probe", None)
-        if durable.cancelled() or not self._running:
-            return
         cause = durable.exception()
-        if cause is None:
+        if cause is None and self._running:
             self._sealed = None
-        else:
+        elif cause is not None:
             self._seal(str(getattr(cause, "private", cause)))
 
     def _failed(self, batch: list[_Item], why: str) -> None:

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from gateway import limits
+from gateway import clock, limits
 from gateway.audit.keys import sync_folder
 
 SCHEMA = (
@@ -85,7 +85,7 @@ class Appending(_File):
 
     def __init__(self, path: Path) -> None:
         with _told(path):
-            self._inode = path.stat().st_ino
+            self._inode, self._look_again = path.stat().st_ino, 0.0
             # Numbers of parameters vary with the batch, and each has its prepared statement.
             connection = sqlite3.connect(
                 path,
@@ -134,8 +134,10 @@ class Appending(_File):
         marks = ",(?,?)" * (len(bodies) - 1)
         with _told(self.path):
             self._connection.execute(f"INSERT INTO record VALUES (?,?){marks}", values)  # noqa: S608
-            if self.path.stat().st_ino != self._inode:
-                raise LogFileError(f"{self.path.name} was replaced while it was open")
+            if clock.mono() >= self._look_again:
+                self._look_again = clock.mono() + limits.AUDIT_LOOK_SECONDS
+                if self.path.stat().st_ino != self._inode:
+                    raise LogFileError(f"{self.path.name} was replaced while it was open")
 
     def keep_checkpoint(self, size: int, note: str) -> None:
         """Store a signed note about the first `size` leaves. Raises LogFileError."""

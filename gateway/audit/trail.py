@@ -194,6 +194,10 @@ class Recorder:
         """The trail of one call; entering it raises `Sealed` while the log is sealed."""
         return Trail(self, request)
 
+    def stranger(self, source: str, code: str) -> None:
+        """Count one failed authentication from `source`; it is told once a minute with the others."""
+        self.strangers.count(source, code)
+
     async def event(self, kind: str, **fields: Any) -> None:
         """Record something about the gateway itself, such as `policy.loaded`. Raises `Sealed`."""
         await self.log.append(record.event(kind, **fields, gateway=self.version))
