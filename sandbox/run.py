@@ -135,6 +135,7 @@ class Sandbox:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.idp.faults.hang = 0
         await self._running.aclose()
 
     def _apps(self) -> tuple[Starlette, Starlette]:

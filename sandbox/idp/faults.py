@@ -8,6 +8,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+_TICK = 0.02
+"""seconds between two looks at `hang`, which a test may have set back."""
+
 
 @dataclass
 class Faults:
@@ -17,7 +20,7 @@ class Faults:
     """Endpoints that fail: `metadata`, `jwks`, `authorize`, `register`, `token`, `exchange`; empty means all.
     `token` is the whole endpoint, `exchange` its token exchange alone."""
     hang: float = 0.0
-    """Seconds of silence before any answer."""
+    """Seconds of silence before any answer; back at 0, those who wait are answered."""
     status: int | None = None
     """Answer with this status and `body` instead of the truth; 200 pretends that all is well."""
     body: bytes = b"<html><body>Service unavailable</body></html>"
@@ -34,8 +37,10 @@ class Faults:
             return None
         if self.hook is not None and (answer := await self.hook(endpoint, request)) is not None:
             return answer
-        if self.hang:
-            await asyncio.sleep(self.hang)
+        waited = 0.0
+        while waited < self.hang:
+            await asyncio.sleep(_TICK)
+            waited += _TICK
         return None if self.status is None else Response(self.body, self.status, media_type="text/html")
 
 

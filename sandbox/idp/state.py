@@ -140,8 +140,8 @@ class Idp:
         sign_in = self.sign_in(self.people[user], client, tuple(scope.split()))
         return self.sign(lie(self.access_claims(sign_in), overrides), {"typ": "at+jwt", **(headers or {})})
 
-    def jira_claims(self, token: str) -> dict[str, Any] | None:
-        """The claims of a token for Jira, or None when it is not a good one: what the sandbox Jira asks."""
+    async def jira_claims(self, token: str) -> dict[str, Any] | None:
+        """The claims of a token for Jira, or None when it is not a good one: the sandbox Jira's `verify`."""
         try:
             return self.keys.verify(token, issuer=self.issuer, audience=self.jira_audience, now=self.now())
         except BadToken:

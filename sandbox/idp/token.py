@@ -27,13 +27,12 @@ async def answer(request: Request) -> Response:
     """POST /token (RFC 6749 §3.2)."""
     idp: Idp = request.app.state.idp
     params = await form(request)
-    grant_type = params.get("grant_type")
+    grant_type = params.need("grant_type")
     if grant_type == EXCHANGE:
         idp.counts["exchange"] += 1
         if (fault := await idp.faults.strike("exchange", request)) is not None:
             return fault
     client = idp.clients.authenticate(request, params)
-    params.need("grant_type")
     if grant_type == "authorization_code":
         return Json(_redeem(idp, client, params))
     if grant_type == "refresh_token":

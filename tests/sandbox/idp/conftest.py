@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 import pytest
+import pytest_asyncio
+from starlette.applications import Starlette
 
 from gateway.http import Outward
 from sandbox.idp import Idp, create_app
@@ -99,24 +101,36 @@ def answered(location: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
 
 
-@pytest.fixture
-async def idp() -> AsyncIterator[Idp]:
-    """The state of a provider that serves on a free loopback port."""
+def provider(issuer: str) -> Starlette:
+    """A fresh provider."""
+    return create_app(issuer=issuer, gateway_resource=GATEWAY, jira_audience=JIRA, people=PEOPLE)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served() -> AsyncIterator[Starlette]:
+    """A provider that serves on a free loopback port, for all tests of a module."""
     with closing(listen("127.0.0.1", 0)) as sock:
-        issuer = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        app = create_app(issuer=issuer, gateway_resource=GATEWAY, jira_audience=JIRA, people=PEOPLE)
+        app = provider(f"http://127.0.0.1:{sock.getsockname()[1]}")
         async with Served(app, sock):
-            yield app.state.idp
+            yield app
 
 
 @pytest.fixture
+def idp(served: Starlette) -> Idp:
+    """The state of the served provider, new for each test."""
+    served.state.idp = provider(served.state.idp.issuer).state.idp
+    state: Idp = served.state.idp
+    return state
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def web(idp: Idp) -> AsyncIterator[httpx2.AsyncClient]:
     """A plain HTTP client with the issuer as base."""
     async with httpx2.AsyncClient(base_url=idp.issuer, trust_env=False, verify=False) as client:
         yield client
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def http() -> AsyncIterator[Outward]:
     """The gateway's own door outward, as the played browser uses it."""
     async with Outward() as outward:

@@ -12,6 +12,8 @@ from sandbox.idp.browser import SignInRefused, open_page, submit
 from sandbox.people import PEOPLE
 from tests.sandbox.idp.conftest import GATEWAY, REDIRECT, Assistant, answered
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def verified(assistant: Assistant, token: str, audience: str) -> dict[str, Any]:
     """The claims, checked by the published keys alone."""

@@ -5,6 +5,8 @@ import pytest
 
 from tests.sandbox.idp.conftest import Assistant
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def test_each_use_gives_a_new_token(assistant: Assistant) -> None:
     """The successor differs, works, and the access token tells of the same sign-in."""
