@@ -97,6 +97,8 @@ class Outward:
         """The reply, whatever its status. Raises `OutwardError`."""
         if self._session is None:
             raise OutwardError("the connection pool is closed", sent=False)
+        if not ask.url.startswith(("https://", "http://")):
+            raise OutwardError("only http and https are spoken", sent=False)
         try:
             async with asyncio.timeout(ask.seconds):
                 return await self._exchange(self._session, ask)
