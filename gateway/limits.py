@@ -54,7 +54,7 @@ READ_RETRIES = 2
 RETRY_PAUSE_SECONDS = 0.2
 """seconds. Longest pause before the first repeat of a read; doubles each time; drawn at random below it."""
 
-RETRY_AFTER_SECONDS = 3_600
+JIRA_WAIT_SECONDS = 3_600
 """seconds. The longest wait that Jira's `Retry-After` makes us tell: its longest quota window is an hour."""
 
 ACCOUNTS_KNOWN = 10_000

@@ -104,7 +104,7 @@ class IssueDetail:
             updated=minute(fields.get("updated")),
             relations=_shown_relations(self.raw),
             fields=_asked(self.raw, self.asked),
-            description=body(fields.get("description"), limits.BODY_CHARS),
+            description=body(fields.get("description")),
             comments=comments,
             comments_in_all=in_all,
         )
@@ -178,7 +178,7 @@ def _comments(field: Any) -> tuple[list[CommentShape], int]:
         CommentShape(
             author=label(c.get("author")),
             at=minute(c.get("created")),
-            text=body(c.get("body"), limits.COMMENT_CHARS),
+            text=body(c.get("body")),
         )
         for c in newest
     ]

@@ -102,17 +102,17 @@ def limited(reply: Reply) -> Unavailable:
 
 
 def retry_after(reply: Reply) -> int | None:
-    """Seconds to wait (RFC 9110 §10.2.3), at most `RETRY_AFTER_SECONDS`; None when Jira does not say."""
+    """Seconds to wait (RFC 9110 §10.2.3), at most `JIRA_WAIT_SECONDS`; None when Jira does not say."""
     said = reply.headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(said):
-        return min(max(int(said), 1), limits.RETRY_AFTER_SECONDS)
+        return min(max(int(said), 1), limits.JIRA_WAIT_SECONDS)
     try:
         moment = parsedate_to_datetime(said)
     except ValueError:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return min(max(ceil(moment.timestamp() - clock.wall()), 1), limits.RETRY_AFTER_SECONDS)
+    return min(max(ceil(moment.timestamp() - clock.wall()), 1), limits.JIRA_WAIT_SECONDS)
 
 
 def _explained(reply: Reply) -> str:

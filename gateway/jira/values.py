@@ -72,10 +72,10 @@ def labels(value: Any) -> list[str]:
     return items if more <= 0 else [*items[: limits.LABELS_SHOWN], f"… and {more} more"]
 
 
-def body(value: Any, limit: int) -> str:
-    """A text that people wrote, in Markdown, whole or with a marker where it was cut."""
+def body(value: Any) -> str:
+    """A text that people wrote, whole, in Markdown; the view cuts it (`gateway.jira.fence.capped`)."""
     if isinstance(value, dict):
-        value = to_markdown(value, limit=limit)
+        value = to_markdown(value)
     return plain(value).strip() if isinstance(value, str) else ""
 
 
@@ -104,6 +104,6 @@ def shown(value: Any) -> str:
         return ", ".join(shown(item) for item in value[: limits.LABELS_SHOWN]) or "(empty)"
     if isinstance(value, dict):
         if value.get("type") == "doc":
-            return body(value, limits.FIELD_CHARS)
+            return body(value)
         return "(not shown)" if "fields" in value else label(value, limits.FIELD_CHARS) or "(not shown)"
-    return body(value, limits.FIELD_CHARS)
+    return body(value)
