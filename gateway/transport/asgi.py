@@ -1,6 +1,7 @@
 """The few ASGI primitives that the hot path needs, without a framework in front of it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,6 +12,8 @@ from gateway import limits
 
 T = TypeVar("T")
 HeaderLines = tuple[tuple[bytes, bytes], ...]
+
+_NONE: frozenset[str] = frozenset()
 
 JSON: HeaderLines = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
@@ -53,15 +56,12 @@ class Headers:
     @classmethod
     def of(cls, scope: Scope) -> "Headers":
         """The headers of an ASGI request."""
-        values: dict[str, str] = {}
-        repeated: set[str] = set()
-        for raw_name, raw_value in scope["headers"]:
-            name = raw_name.decode("latin-1")
-            if name in values:
-                repeated.add(name)
-            else:
-                values[name] = raw_value.decode("latin-1").strip(" \t")
-        return cls(values, frozenset(repeated))
+        lines = scope["headers"]
+        values = {k.decode("latin-1"): v.decode("latin-1").strip(" \t") for k, v in reversed(lines)}
+        if len(values) == len(lines):
+            return cls(values, _NONE)
+        count = Counter(name.decode("latin-1") for name, _ in lines)
+        return cls(values, frozenset(name for name, times in count.items() if times > 1))
 
     def get(self, name: str) -> str | None:
         """The first value of `name`, or None."""

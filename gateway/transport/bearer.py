@@ -21,9 +21,9 @@ def bearer_of(headers: Headers) -> Bearer | None:
     if scheme.lower() != "bearer":
         return None
     token = token.strip()
-    if not token or len(token) > limits.TOKEN_BYTES or " " in token:
+    if not token or len(token) > limits.TOKEN_BYTES or " " in token or "\t" in token or not token.isascii():
         return _UNREADABLE
-    return Bearer(token) if token.isascii() and token.isprintable() else _UNREADABLE
+    return Bearer(token)
 
 
 def token_in_query(query: bytes) -> bool:

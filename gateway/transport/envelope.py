@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 from mcp_types import InitializeRequestParams
 from mcp_types.methods import validate_client_request
-from pydantic import ValidationError
 
 from gateway import limits
 
@@ -53,7 +52,7 @@ class Envelopes:
             return True
         try:
             validate_client_request("tools/list", version, {"_meta": meta})
-        except ValidationError:
+        except ValueError:  # pydantic's ValidationError is one
             return False
         if len(key) <= limits.ENVELOPE_BYTES:
             if len(self._known) >= limits.ENVELOPES_CACHED:
@@ -66,6 +65,6 @@ class Envelopes:
         try:
             validate_client_request("initialize", version, params)
             InitializeRequestParams.model_validate(params, by_name=False)
-        except ValidationError:
+        except ValueError:  # pydantic's ValidationError is one
             return False
         return True

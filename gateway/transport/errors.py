@@ -35,9 +35,13 @@ def protocol_error(
 
 
 def note(problem: GatewayError, call_id: str) -> None:
-    """Log the private cause, where there is one, under the call's correlation id."""
+    """Log the private cause, where there is one, under the call's correlation id.
+
+    Strangers are counted by the line and logged only for debugging, so that they cannot fill the disk.
+    """
     if problem.private:
-        log.warning("call %s: %s: %r", call_id, problem.code, problem.private)
+        level = logging.DEBUG if isinstance(problem, Unauthenticated) else logging.WARNING
+        log.log(level, "call %s: %s: %r", call_id, problem.code, problem.private)
 
 
 class Answers:
