@@ -163,7 +163,7 @@ def projection(
         seen["fields"] = sorted(
             p.name
             for p in parameters
-            if (p.cedar or p.kind is Kind.TEXT) and arguments.get(p.name) is not None
+            if (p.cedar or p.kind is Kind.TEXT) and arguments.get(p.name) not in (None, p.default)
         )
     return seen
 

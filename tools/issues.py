@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from gateway.jira import JiraSession
 from gateway.jira.adf import lossless, to_adf
-from gateway.jira.views import IssueDetail, Receipt
+from gateway.jira.views import IssueDetail, Receipt, line
 from gateway.model import Effect
 from gateway.tool import (
     AccountId,
@@ -62,7 +62,7 @@ async def jira_create_issue(
     """Create an issue in a project, with the caller as its reporter, and tell its key."""
     found = _type(looked, issue_type)
     if found is None and looked.get("issueTypes"):
-        names = ", ".join(f"`{kind['name']}`" for kind in looked["issueTypes"][:20])
+        names = ", ".join(f"`{line(kind['name'], 60)}`" for kind in looked["issueTypes"][:20])
         raise JiraRefused(f"This project has no issue type `{issue_type}`; it has {names}.", status=400)
     fields: dict[str, Any] = {
         "project": {"key": looked["key"]},

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from gateway.jira import JiraSession
 from gateway.jira.adf import to_adf
-from gateway.jira.views import Receipt
+from gateway.jira.views import Receipt, line
 from gateway.model import Effect
 from gateway.tool import InvalidCall, IssueKey, JiraRefused, Looked, Markdown, Name, issue, tool
 
@@ -39,7 +39,7 @@ async def jira_transition(
             f"You cannot move this issue to `{to}`; possible now: {_listed(looked)}.", status=400
         )
     if len(found) > 1:
-        names = ", ".join(f"`{transition['name']}`" for transition in found)
+        names = ", ".join(f"`{line(transition['name'], 60)}`" for transition in found)
         raise InvalidCall(f"Several transitions fit `{to}`: {names}. Name one of them.")
     wanted: dict[str, Any] = {"transition": {"id": found[0]["id"]}}
     if comment is not None:
@@ -67,5 +67,5 @@ def _status(transition: Mapping[str, Any]) -> str:
 
 
 def _listed(looked: Looked) -> str:
-    names = [f"`{t['name']}` (to {_status(t)})" for t in _possible(looked)]
+    names = [f"`{line(t['name'], 60)}` (to {line(_status(t), 60)})" for t in _possible(looked)]
     return ", ".join(names[:20]) or "nothing, for you"

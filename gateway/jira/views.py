@@ -28,7 +28,7 @@ from gateway.jira.shapes import (
 from gateway.jira.values import cut, label, minute
 from gateway.model import Resource, Result
 
-__all__ = ["IssueDetail", "IssuePage", "Person", "ProjectPage", "Receipt"]
+__all__ = ["IssueDetail", "IssuePage", "Person", "ProjectPage", "Receipt", "line"]
 
 
 @dataclass(frozen=True, slots=True)
