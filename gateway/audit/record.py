@@ -40,7 +40,7 @@ NAME_CHARS = 200
 """characters of a name that a stranger chose (a tool that does not exist) which the record keeps."""
 
 
-def encoded(record: Mapping[str, Any]) -> bytes:
+def encoded(record: Any) -> bytes:
     """The bytes that are stored and hashed. Whatever is in the record, there is an encoding."""
     try:
         return orjson.dumps(record, default=_plain, option=orjson.OPT_NON_STR_KEYS)

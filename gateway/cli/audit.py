@@ -7,10 +7,10 @@ nothing found. What strangers and Jira wrote is escaped: a record cannot colour 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import orjson
 from rich import box
 from rich.console import Console, Group
 from rich.panel import Panel
@@ -65,17 +65,22 @@ def tail(path: Path, n: int = 20, json: bool = False, *, console: Console | None
 
 
 def show(path: Path, id: str, json: bool = False, *, console: Console | None = None) -> int:
-    """Everything in `path` about the call `id`."""
+    """Everything in `path` about the call `id`, or the record of that number in the newest file."""
     found: list[tuple[str, int, dict[str, Any]]] = []
     try:
-        for file in _files(path):
+        files = _files(path)
+        for file in files:
             with Looking(file) as opened:
                 rows = ((seq, _told(body)) for seq, body in opened.naming(id))
                 found += [(file.name, seq, told) for seq, told in rows if told.get("id") == id]
+        if not found and id.isdecimal():
+            with Looking(files[-1]) as opened:
+                numbered = ((s, b) for s, b in islice(opened.rows(int(id) - 1), 1) if s == int(id))
+                found += [(files[-1].name, seq, _told(body)) for seq, body in numbered]
     except LogFileError as cause:
         return _cannot(cause, json, console)
     if not found:
-        return _cannot(f"no record of a call {id} in {path}", json, console)
+        return _cannot(f"there is no record {id} in {path}", json, console)
     for file_name, seq, told in found:
         if json:
             _json({"file": file_name, "seq": seq, **told}, console)
@@ -99,7 +104,7 @@ def _told(body: bytes) -> dict[str, Any]:
 
 
 def _json(value: Any, console: Console | None) -> None:
-    text = orjson.dumps(value, default=str).decode()
+    text = record.encoded(value).decode()
     if console is None:
         print(text)
     else:
@@ -196,7 +201,7 @@ def _card(file: str, seq: int, told: Mapping[str, Any]) -> Panel:
     table.add_column(overflow="fold")
     for name, value in told.items():
         if value not in (None, "", [], {}) and name != "kind":
-            plain = value if isinstance(value, str) else orjson.dumps(value).decode()
+            plain = value if isinstance(value, str) else record.encoded(value).decode()
             table.add_row(_cell(name), _cell(plain, _style(plain) if name == "outcome" else ""))
     title = Text(f"{_clean(told.get('kind'))} · record {seq} of {_clean(file)}", "bold")
     return Panel(table, title=title, title_align="left", box=box.ROUNDED)
