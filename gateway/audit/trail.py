@@ -198,10 +198,6 @@ class Recorder:
         """Count one failed authentication from `source`; it is told once a minute with the others."""
         self.strangers.count(source, code)
 
-    def stranger(self, source: str, code: str) -> None:
-        """One failed authentication from `source`, outside of a call."""
-        self.strangers.count(source, code)
-
     async def event(self, kind: str, **fields: Any) -> None:
         """Record something about the gateway itself, such as `policy.loaded`. Raises `Sealed`."""
         await self.log.append(record.event(kind, **fields, gateway=self.version))
