@@ -6,10 +6,12 @@ Parts are built without side effects and started in `Gateway.running`: the outwa
 bundle, the record, the transport. They stop in reverse, so the record outlives what writes to it.
 """
 
+import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 from starlette.types import ASGIApp
 
@@ -17,9 +19,9 @@ from gateway import __version__
 from gateway.audit.keys import digest_key
 from gateway.audit.log import SqliteAuditLog
 from gateway.audit.trail import Recorder
-from gateway.config import Settings
+from gateway.config import Settings, shipped_policies
 from gateway.credential.exchange import ExchangeSettings, ExchangeSource
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, Sealed
 from gateway.gate import Gate
 from gateway.http import Outward
 from gateway.identity.claims import IssuerProfile, profile
@@ -28,7 +30,7 @@ from gateway.identity.tokens import TokenAuthenticator
 from gateway.jira.client import JiraClient
 from gateway.model import Secret
 from gateway.pipeline import Pipeline
-from gateway.policy.engine import CedarEngine
+from gateway.policy.engine import CedarPolicy
 from gateway.tool import Registry
 from gateway.transport.health import health_routes
 from gateway.transport.mcp import McpEndpoint
@@ -44,10 +46,9 @@ class Gateway:
         self.outward = Outward()
         self.tools = Registry.load(settings.tools.modules)
         self.identity, self.credentials = self._identity()
-        self.policy = CedarEngine(
-            settings.policy.dir, self.tools.actions(), site=settings.jira.name,
-            reload_seconds=settings.policy.reload_seconds,
-        )  # fmt: skip
+        self.policy = CedarPolicy(
+            settings.policy.dir or shipped_policies(), self.tools.actions(), site=settings.jira.name
+        )
         self.log, self.audit = self._audit()
         self.jira = JiraClient(
             self.outward,
@@ -124,11 +125,30 @@ class Gateway:
             await parts.enter_async_context(self.outward)
             await self.audit.start()
             parts.push_async_callback(self.audit.stop)
-            await parts.enter_async_context(self.policy.running(self._policy_loaded))
+            await parts.enter_async_context(_background(self._watch_policy()))
             yield
 
-    async def _policy_loaded(self, digest: str) -> None:
-        await self.audit.event("policy.loaded", policy=digest)
+    async def _watch_policy(self) -> None:
+        """Record each bundle that comes into force, and look for the next one."""
+        recorded = ""
+        while True:
+            digest = self.policy.digest
+            if digest != recorded:
+                with suppress(Sealed):  # told again when the record works again
+                    await self.audit.event("policy.loaded", policy=digest)
+                    recorded = digest
+            await asyncio.sleep(self.settings.policy.reload_seconds)
+            await asyncio.to_thread(self.policy.look)
+
+
+@asynccontextmanager
+async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def _profile(settings: Settings, index: int) -> IssuerProfile:

@@ -106,7 +106,7 @@ def _add_policy(commands: Any) -> None:
     policy = commands.add_parser("policy", help="Check and test the rules.")
     kinds = policy.add_subparsers(dest="policy_command", required=True, metavar="check|test")
     for name, text in (("check", "Read the bundle and say what is wrong."), ("test", "Run the bundle's own cases.")):
-        leaf = _leaf(kinds, name, f"gateway.cli.policy:{name}", text)
+        leaf = _leaf(kinds, name, f"gateway.cli.commands:policy_{name}", text)
         leaf.add_argument("dir", nargs="?", type=Path, default=None, metavar="DIR", help="default: policies")
         if name == "test":
             leaf.add_argument("--mutate", action="store_true", help="also remove each rule in turn")
@@ -121,7 +121,7 @@ def _add_audit(commands: Any) -> None:
         "show": "Print one record whole.",
     }
     for name, text in texts.items():
-        leaf = _leaf(kinds, name, f"gateway.cli.audit:{name}", text)
+        leaf = _leaf(kinds, name, f"gateway.cli.commands:audit_{name}", text)
         if name == "show":
             leaf.add_argument("id", help="a call id or a sequence number")
         leaf.add_argument("path", nargs="?", type=Path, default=None, metavar="PATH", help="default: data/audit")
