@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import socket
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ from gateway.transport.health import health_routes
 from gateway.transport.mcp import McpEndpoint
 from gateway.transport.metadata import metadata_routes
 from gateway.transport.web import create_web
+
+TLS = ssl.create_default_context()
+"""Made once: it costs more than a test, and nothing here speaks TLS."""
 
 ISSUER = "https://login.example"
 MODERN = "2026-07-28"
@@ -158,19 +162,18 @@ async def serving(app: ASGIApp, port: int) -> AsyncIterator[None]:
     config = uvicorn.Config(
         app, host="127.0.0.1", port=port, http="httptools", ws="none", lifespan="on", log_level="warning"
     )
+    # Started and stopped by hand: uvicorn's own loop looks every 100 ms whether it should end.
+    config.load()
     server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
     listener = socket.create_server(("127.0.0.1", port))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        if task.done():
-            task.result()
-            raise RuntimeError("the server did not start")
-        await asyncio.sleep(0.005)
+    await server.startup(sockets=[listener])
+    if server.should_exit:
+        raise RuntimeError("the server did not start")
     try:
         yield
     finally:
-        server.should_exit = True
-        await task
+        await server.shutdown(sockets=[listener])
 
 
 @dataclass
@@ -252,7 +255,7 @@ async def world(**options: Any) -> AsyncIterator[World]:
     line, port = FakeLine(), free_port()
     url = f"http://127.0.0.1:{port}"
     app = web(line, url, **options)
-    async with serving(app, port), httpx2.AsyncClient(timeout=10) as client:
+    async with serving(app, port), httpx2.AsyncClient(timeout=10, verify=TLS) as client:
         yield World(line, url, client, app)
 
 
