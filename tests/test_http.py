@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -203,6 +203,19 @@ async def test_the_cap_is_exact(outward: Outward, host: str, declared: bool) -> 
         assert len(whole.body) == limits.UPSTREAM_BYTES
         error = await failure(outward, Ask("GET", server.url(f"/{limits.UPSTREAM_BYTES + 1}", host)))
         assert "more than" in str(error)
+
+
+async def test_a_declared_length_beyond_the_cap_is_refused_at_once(outward: Outward) -> None:
+    """Before the first byte of the body, which here never comes."""
+
+    async def boast(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        await asyncio.sleep(3600)
+
+    async with Loopback(boast) as server:
+        error = await failure(outward, Ask("GET", server.url(), seconds=5))
+    assert type(error) is UnusableReply
+    assert error.status == 200
 
 
 @HOSTS

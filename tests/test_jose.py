@@ -96,7 +96,8 @@ def test_rsa_keys_have_a_sensible_size(bits: int) -> None:
 
 def test_not_an_object_is_not_a_key() -> None:
     """Whatever stands in a key set."""
-    for member in (None, 1, "k", [], True):
+    members: list[object] = [None, 1, "k", [], True]
+    for member in members:
         with pytest.raises(JoseError):
             public_key(member)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ class Bench:
     source: ExchangeSource
     make: Callable[..., ExchangeSource]
 
-    def caller(self, **claims: object) -> Awaitable[Caller]:
+    def caller(self, **claims: Any) -> Awaitable[Caller]:
         """A caller with a token of these claims."""
         return self.identity.authenticate(Bearer(self.idp.mint(**claims)))
 
@@ -44,8 +45,8 @@ async def bench() -> AsyncIterator[Bench]:
         keys = key_ring([ours], outward)
         verify = TokenAuthenticator([ours.towards(JIRA)], keys, cached=0).authenticate
 
-        def make(**changes: object) -> ExchangeSource:
-            settings = {
+        def make(**changes: Any) -> ExchangeSource:
+            settings: dict[str, Any] = {
                 "issuer": provider.issuer,
                 "token_endpoint": provider.url("/token"),
                 "client_id": "gate way",

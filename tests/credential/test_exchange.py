@@ -14,7 +14,7 @@ from gateway.credential import GrantOrder
 from gateway.credential.exchange import ExchangeSource
 from gateway.credential.refusals import TABLE
 from gateway.errors import ConsentRequired, GatewayError, Unauthenticated, Unavailable
-from gateway.model import Effect, Grant, Secret
+from gateway.model import Bearer, Caller, Effect, Grant, Secret
 from tests.credential.conftest import Bench
 from tests.identity.server import JIRA, SECRET, Faults, private_key
 
@@ -334,12 +334,12 @@ async def test_a_provider_that_echoes_secrets(bench: Bench) -> None:
     """Its words go to the operator's log without the caller's token and our secret (F36)."""
     caller = await bench.caller()
     token = caller.token.reveal()
-    bench.idp.faults.refuse = (400, "invalid_target", f"no: {token} {SECRET}" + "x" * 9000)
+    bench.idp.faults.refuse = (400, "invalid_target", f"no: {SECRET} {token}" + "x" * 9000)
 
     with pytest.raises(Unavailable) as caught:
         await bench.grant(caller)
 
-    assert token not in caught.value.private
+    assert token[:40] not in caught.value.private
     assert SECRET not in caught.value.private
     assert len(caught.value.private) < 600
 
@@ -350,6 +350,19 @@ async def test_a_token_of_another_issuer_is_not_sent(bench: Bench) -> None:
     with pytest.raises(Unavailable):
         await bench.grant(stranger)
     assert bench.idp.exchanges == []
+
+
+async def test_a_proof_of_another_issuer_is_none(bench: Bench) -> None:
+    """The same subject elsewhere is somebody else."""
+    caller = await bench.caller()
+
+    async def elsewhere(token: Bearer) -> Caller:
+        return replace(await bench.source._verify(token), issuer="https://other.test")
+
+    source = ExchangeSource(bench.source._settings, bench.outward, elsewhere)
+    with pytest.raises(Unavailable) as caught:
+        await source.grant(GrantOrder(caller, Effect.READ))
+    assert "iss is another" in caught.value.private
 
 
 async def test_keys_that_cannot_be_had_are_no_proof(bench: Bench) -> None:
@@ -416,10 +429,9 @@ async def test_one_tokens_refusal_is_not_anothers(bench: Bench) -> None:
     """A flight is shared by the same token only: the old one is dead, the new one is not."""
     old, new = await bench.caller(), await bench.caller(jti="t-2")
     bench.idp.faults.delay = 0.05
-    bench.idp.faults.refuse = (400, "invalid_grant", "revoked")
+    bench.idp.faults.dead = frozenset({old.token.reveal()})
     dead = asyncio.create_task(bench.grant(old))
-    await asyncio.sleep(0.08)
-    bench.idp.faults.refuse = None
+    await asyncio.sleep(0.02)
     alive = asyncio.create_task(bench.grant(new))
 
     with pytest.raises(Unauthenticated):

@@ -172,6 +172,8 @@ class Faults:
     delay: float = 0.0
     metadata: dict[str, Any] = field(default_factory=dict)
     refuse: tuple[int, str, str] | None = None
+    dead: frozenset[str] = frozenset()
+    """Subject tokens that were revoked."""
     claims: dict[str, Any] = field(default_factory=dict)
     """Lies in an exchanged token; None leaves a claim out."""
     answer: dict[str, Any] = field(default_factory=dict)
@@ -239,8 +241,10 @@ class Idp(Loopback):
     def _exchange(self, request: Request, writer: asyncio.StreamWriter) -> None:
         form = dict(parse_qsl(request.body.decode(), strict_parsing=True))
         self.exchanges.append(form)
-        if self.faults.refuse:
-            status, error, described = self.faults.refuse
+        dead = (400, "invalid_grant", "revoked") if form["subject_token"] in self.faults.dead else None
+        refuse = self.faults.refuse or dead
+        if refuse:
+            status, error, described = refuse
             respond(writer, {"error": error, "error_description": described}, status)
             return
         pair = base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode()

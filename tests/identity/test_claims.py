@@ -122,6 +122,8 @@ def test_the_usual_token_of_a_provider(kind: str) -> None:
         ("auth0", None, {"aud": [US, "https://corp.auth0.test/api/v2/"]}),
         ("rfc9068", {"typ": "JWT"}, {}),
         ("rfc9068", None, {"jti": None}),
+        ("rfc9068", None, {"iss": "https://as.test/"}),
+        ("rfc9068", None, {"iss": None}),
     ],
 )
 def test_other_tokens_of_the_same_provider(

@@ -1,6 +1,7 @@
 """Keys that change, vanish, lie and cannot be had (F11, F12)."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -16,6 +17,10 @@ from tests.identity.server import GATEWAY, Faults, Idp, Loopback, Request, jwk, 
 AFTER_TTL = limits.JWKS_TTL_SECONDS + 1
 AFTER_STALE = limits.JWKS_STALE_SECONDS + 1
 AFTER_COOLDOWN = limits.JWKS_COOLDOWN_SECONDS + 1
+
+TOO_LARGE = json.dumps(
+    {"keys": [jwk(private_key("P-256", 5), "other")], "pad": "x" * limits.JWKS_BYTES}
+).encode()
 
 
 @pytest.fixture
@@ -109,7 +114,7 @@ async def test_a_bad_key_set_replaces_nothing(
         Faults(status=500),
         Faults(body=b"<html>maintenance</html>"),
         Faults(status=302, headers={"Location": "/jwks"}),
-        Faults(body=b'{"keys": "' + b"x" * limits.JWKS_BYTES + b'"}'),
+        Faults(body=TOO_LARGE),
         Faults(body=b"[]"),
     ],
     ids=["500", "html", "redirect", "too large", "a list"],

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from typing import Any
 
 import pytest
 
@@ -120,7 +121,7 @@ async def test_the_leeway_is_thirty_seconds(
 ) -> None:
     """±29 s of skew are forgiven and ±31 s are not, fresh and remembered alike."""
     now = clock.wall()
-    claims = {"iat": now - 100, "exp": now + 100, claim: now + at}
+    claims: dict[str, Any] = {"iat": now - 100, "exp": now + 100, claim: now + at}
     token = Bearer(idp.mint(**claims))
 
     if good:
