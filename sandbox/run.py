@@ -6,12 +6,14 @@ async with Sandbox() as sandbox:
     sandbox.idp.faults.status = 503         # and every other knob
 """
 
+import json
 import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.datastructures import State
@@ -53,16 +55,14 @@ class Addresses:
 
 def config_toml(addresses: Addresses) -> str:
     """A complete gateway.toml for a sandbox at `addresses`; every path is relative to the file."""
-    scheme_host, _, port = addresses.gateway.rpartition(":")
-    host = scheme_host.removeprefix("http://").strip("[]")
-    modules = "".join(f'  "{name}",\n' for name in TOOL_MODULES)
+    gateway = urlsplit(addresses.gateway)
     return f"""\
 # Settings of a gateway in front of the sandbox.
 
 [server]
 public_url = "{addresses.gateway}"
-host = "{host}"
-port = {port}
+host = "{gateway.hostname}"
+port = {gateway.port}
 
 [[identity.issuers]]
 issuer = "{addresses.issuer}"
@@ -91,8 +91,7 @@ dir = "data/audit"
 second = "data/audit-checkpoints"
 
 [tools]
-modules = [
-{modules}]
+modules = {json.dumps(TOOL_MODULES)}
 """
 
 

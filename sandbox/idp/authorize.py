@@ -26,7 +26,7 @@ async def show(request: Request) -> Response:
     """GET /authorize: the sign-in page, or an error sent to the client or told to the person."""
     idp: Idp = request.app.state.idp
     try:
-        params = Params.parse(request.url.query.encode())
+        params = Params.parse(request.scope["query_string"])
     except OAuthError as error:
         return pages.refusal(error.description, error.status)
     client = idp.clients.get(params.get("client_id") or "")
