@@ -72,7 +72,9 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises `OSError` when the port is taken, and `ValueError` off loopback.
     """
-    sock = socket.socket(socket.AF_INET6 if ":" in require_loopback(host) else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in require_loopback(host) else socket.AF_INET
+    # asyncio turns Nagle off only where the protocol is named; left out, a kept-alive answer waits 40 ms.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))

@@ -168,8 +168,8 @@ def search_users(call: Call) -> Response:
     words, account = call.text("query").lower(), call.text("accountId")
 
     def matches(person: Person) -> bool:
-        names = (person.display_name.lower(), person.email)
-        return person.account_id == account if account else any(words in name for name in names)
+        names = (person.display_name.lower(), *person.display_name.lower().split(), person.email)
+        return person.account_id == account if account else any(name.startswith(words) for name in names)
 
     start, most = call.number("startAt", 0), call.number("maxResults", 50, most=1000)
     found = [call.views.user(person) for person in call.site.people.values() if matches(person)]

@@ -14,7 +14,8 @@ def test_loopback_is_good(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["0.0.0.0", "::", "192.168.1.4", "10.0.0.1", "", "*", "example.com", "127.0.0.1.example.com", "127.1", "::ffff:8.8.8.8"],
+    ["0.0.0.0", "::", "192.168.1.4", "10.0.0.1", "", "*", "example.com", "127.0.0.1.example.com", "127.1",
+     "::ffff:8.8.8.8"],
 )  # fmt: skip
 def test_everything_else_is_refused(host: str) -> None:
     """Any other address, and any name, is refused with what to use instead."""
