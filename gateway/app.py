@@ -88,7 +88,9 @@ class Gateway:
     def _audit(self) -> tuple[SqliteAuditLog, Recorder]:
         place = self.settings.audit
         key_file = place.key_file or place.dir / "checkpoint.key"
-        log = SqliteAuditLog(place.dir, key_file, place.second)
+        log = SqliteAuditLog(
+            place.dir, key_file, place.second, checkpoint_seconds=place.checkpoint_seconds
+        )
         try:
             key = digest_key(place.dir / "digest.key")
         except (OSError, ValueError) as unusable:

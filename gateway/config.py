@@ -109,6 +109,9 @@ class Audit(Section):
 
     dir: Path = Field(description="Folder of the audit files.")
     second: Path = Field(description="A second place for the last signed checkpoint; best another disk.")
+    checkpoint_seconds: float = Field(
+        limits.CHECKPOINT_SECONDS, gt=0, description="A record is under a signed checkpoint this soon, in seconds."
+    )
     key_file: Path | None = Field(None, description="Ed25519 key; default: `checkpoint.key` in `dir`.")
 
 

@@ -102,8 +102,8 @@ AUDIT_BUSY_SECONDS = 1.0
 AUDIT_LOOK_SECONDS = 1.0
 """seconds between looks whether the open file is still the one under its name (SQLite does not tell)."""
 
-CHECKPOINT_SECONDS = 60.0
-"""seconds. A record is under a signed checkpoint at the latest this long after it was written."""
+CHECKPOINT_SECONDS = 10.0
+"""seconds, unless set otherwise. A record is under a signed checkpoint at the latest this long after it was written."""
 
 CHECKPOINT_RECORDS = 10_000
 """records between two checkpoints at most, so that a busy minute is not one large unproven tail."""

@@ -42,7 +42,14 @@ class Recovery:
 class Book:
     """The log, open for writing by this process alone."""
 
-    def __init__(self, folder: Path, signer: Signer, second: SecondPlace | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        signer: Signer,
+        second: SecondPlace | None = None,
+        *,
+        checkpoint_seconds: float = limits.CHECKPOINT_SECONDS,
+    ) -> None:
         self.folder = folder
         self.second_problem = ""
         self.tree = Tree()
@@ -51,6 +58,7 @@ class Book:
         self.signed_at = clock.mono()
         self._signer = signer
         self._second = second
+        self._checkpoint_seconds = checkpoint_seconds
         self._lock: int | None = None
         self._file: Appending | None = None
         self._pending = record.Pending()
@@ -95,7 +103,7 @@ class Book:
             return None
         if unsigned >= limits.CHECKPOINT_RECORDS:
             return 0.0
-        return max(0.0, self.signed_at + limits.CHECKPOINT_SECONDS - clock.mono())
+        return max(0.0, self.signed_at + self._checkpoint_seconds - clock.mono())
 
     def checkpoint(self) -> None:
         """Sign what is there now, unless it is signed. Raises LogFileError."""

@@ -54,6 +54,7 @@ class SqliteAuditLog:
         name: str = "jira-agent-gateway",
         seconds: float = limits.AUDIT_SECONDS,
         probe_seconds: float = limits.AUDIT_PROBE_SECONDS,
+        checkpoint_seconds: float = limits.CHECKPOINT_SECONDS,
     ) -> None:
         self._folder = folder
         self._key_file = key_file
@@ -61,6 +62,7 @@ class SqliteAuditLog:
         self._name = name
         self._seconds = seconds
         self._probe_seconds = probe_seconds
+        self._checkpoint_seconds = checkpoint_seconds
         self._queue: SimpleQueue[_Item | None] = SimpleQueue()
         self._waiting: dict[_Item, None] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -208,7 +210,9 @@ class SqliteAuditLog:
     def _run(self, opened: "asyncio.Future[Recovery]") -> None:
         try:
             signer = Signer(self._name, signing_key(self._key_file))
-            book = Book(self._folder, signer, self._second)
+            book = Book(
+                self._folder, signer, self._second, checkpoint_seconds=self._checkpoint_seconds
+            )
             recovery = book.open()
             write_atomically(self._folder / "audit.pub", f"{signer.verifier}\n".encode(), 0o644)
         except Exception as cause:

@@ -32,7 +32,7 @@ async def _run(stage: Stage, *, once: bool) -> None:
     async with Sandbox() as sandbox:
         config = folder / "gateway.toml"
         config.write_text(sandbox.config_toml(), encoding="utf-8")
-        settings = load(config, {})
+        settings = load(config, {"GATEWAY__AUDIT__CHECKPOINT_SECONDS": "1"})
         gateway = Gateway(settings)
         running = Served(gateway.app, listen("127.0.0.1", settings.server.port))
         async with running:

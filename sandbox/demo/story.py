@@ -1,5 +1,6 @@
 """The scenes of the demo. Each claim is checked; the demo fails when one was not so."""
 
+import asyncio
 import shutil
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ async def tell(stage: Stage, sandbox: Sandbox, settings: Settings) -> None:
             await _policy_refuses(stage, ana, sandbox)
             await _jira_refuses(stage, bo)
         await _injection(stage, ana, sandbox)
+    with stage.console.status("waiting for the next signed checkpoint…"):
+        await asyncio.sleep(2 * settings.audit.checkpoint_seconds)
     _record(stage, settings)
     _forgery(stage, settings)
 
