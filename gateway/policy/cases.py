@@ -24,7 +24,7 @@ from typing import Any
 from gateway.errors import ConfigError
 from gateway.model import Caller, Resource, Secret
 from gateway.policy.directory import Agent
-from gateway.policy.facts import LEAST, Circumstances
+from gateway.policy.facts import LEAST, Circumstances, Moment
 from gateway.policy.judge import Judge, Verdict
 from gateway.policy.plain import Mapped, Reader, read
 from gateway.policy.schema import RESULT
@@ -162,7 +162,7 @@ class _Stage:
         if self.reader.problems or target is None:
             return None
         subjects = self.judge.subjects
-        (verdict,) = self.judge.verdicts(subjects.question(subject, action.name, given, when), [target])
+        verdict = self.judge.verdict(subjects.question(subject, action.name, given, when), target)
         got = self._got(verdict, subject, when, wants_jql="jql" in expected)
         exact = {k: sorted(v) if k in ("because", "obligations") else v for k, v in expected.items()}
         where = f"{self.name}:{case.line}"
@@ -223,7 +223,7 @@ class _Stage:
     def _circumstances(self, case: Mapped) -> Circumstances:
         facts = self.reader.mapping(case, "call")
         self.reader.only(facts, "now", "writesLastHour", "agentWritesLastHour")
-        return Circumstances(
+        return Moment(
             now=self._moment(facts if "now" in facts else self.file, "now"),
             writes=self.reader.number(facts, "writesLastHour") or 0,
             agent_writes=self.reader.number(facts, "agentWritesLastHour") or 0,

@@ -1,6 +1,7 @@
 """From answers on single questions to the decision on a call."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from gateway.model import Decision, Resource, ToolCall
@@ -29,7 +30,15 @@ def admission(judge: Judge, call: ToolCall, circumstances: Circumstances) -> Dec
     if kept is None:
         made = _on_site(judge, question, results) if call.target == "Site" else _beforehand(judge, question)
         kept = made if made.errors else judge.admissions.put(key, made)
+    if question.call and kept.facts:
+        who, asked, *more = kept.facts
+        return replace(kept, facts=(who, {**asked, "call": _told(question, circumstances)}, *more))
     return kept
+
+
+def _told(question: Question, circumstances: Circumstances) -> Facts:
+    """The circumstances as they are: an answer is kept under less, but the record is to be replayed."""
+    return {name: circumstances.value(name) for name in question.reads.call}
 
 
 def _beforehand(judge: Judge, question: Question) -> Decision:
@@ -50,7 +59,7 @@ def _beforehand(judge: Judge, question: Question) -> Decision:
 def _on_site(judge: Judge, question: Question, results: Question | None) -> Decision:
     """The whole decision on a call on the site, with what a search is narrowed to."""
     site = Resource("Site", judge.bundle.site)
-    (verdict,) = judge.verdicts(question, [site])
+    verdict = judge.verdict(question, site)
     if not verdict.allowed:
         return _refusal(judge, question.subject, verdict)
     facts: list[Facts] = [{**verdict.asked, "of": [site.id]}]
@@ -86,34 +95,53 @@ def decision(
 ) -> Decision:
     """The decision on what Jira returned; see `PolicyEngine.decide`."""
     subject = judge.subjects.subject(call.caller)
-    others = resources
-    own: list[Verdict] = []
-    if call.target != "Site":
-        if not resources or resources[0].kind != call.target:
-            return _refusal(judge, subject, refused("Jira returned no target"))
-        question = judge.subjects.question(subject, call.tool, call.input, circumstances)
-        own = judge.verdicts(question, resources[:1])
-        if not own[0].allowed:
-            return _refusal(judge, subject, own[0])
-        others = resources[1:]
-    issues = [resource for resource in others if resource.kind == "Issue"]
-    shown: list[Verdict] = []
+    if call.target == "Site":
+        return _shown(judge, subject, None, resources, circumstances)
+    if not resources or resources[0].kind != call.target:
+        return _refusal(judge, subject, refused("Jira returned no target"))
+    target = resources[0]
+    question = judge.subjects.question(subject, call.tool, call.input, circumstances)
+    own = judge.verdict(question, target)
+    if question is not None and question.call:
+        own = replace(own, asked={**own.asked, "call": _told(question, circumstances)})
+    if not own.allowed:
+        return _refusal(judge, subject, own)
+    decided = Decision(
+        allowed=True,
+        reasons=own.reasons,
+        policy=judge.bundle.digest,
+        obligations=own.obligations,
+        facts=(subject.record, {**own.asked, "of": [target.id]}),
+    )
+    if len(resources) == 1:
+        return decided
+    return _shown(judge, subject, decided, resources[1:], circumstances)
+
+
+def _shown(
+    judge: Judge,
+    subject: Subject,
+    own: Decision | None,
+    resources: Sequence[Resource],
+    circumstances: Circumstances,
+) -> Decision:
+    """The decision with each issue of `resources` decided for itself: a refused one is only left out."""
+    issues = [resource for resource in resources if resource.kind == "Issue"]
+    verdicts: list[Verdict] = []
     if issues:
-        shown = judge.verdicts(judge.subjects.question(subject, RESULT, {}, circumstances), issues)
-    allowed = own + [verdict for verdict in shown if verdict.allowed]
+        verdicts = judge.verdicts(judge.subjects.question(subject, RESULT, {}, circumstances), issues)
+    grouped: dict[int, tuple[Verdict, list[str]]] = {}
+    for issue, verdict in zip(issues, verdicts, strict=True):
+        grouped.setdefault(id(verdict), (verdict, []))[1].append(issue.id)
+    allowed = [verdict for verdict, _ in grouped.values() if verdict.allowed]
+    reasons = [*(own.reasons if own else ()), *(r for v in allowed for r in v.reasons)]
+    promises = [*(own.obligations if own else ()), *(p for v in allowed for p in v.obligations)]
+    asked = [{**verdict.asked, "of": ids} for verdict, ids in grouped.values()]
     return Decision(
         allowed=True,
-        reasons=tuple(dict.fromkeys(reason for verdict in allowed for reason in verdict.reasons)),
+        reasons=tuple(dict.fromkeys(reasons)),
         policy=judge.bundle.digest,
-        obligations=tuple(dict.fromkeys(promise for verdict in allowed for promise in verdict.obligations)),
-        refused=frozenset(r.id for r, verdict in zip(issues, shown, strict=True) if not verdict.allowed),
-        facts=(subject.record, *_asked(resources[: len(own)], own), *_asked(issues, shown)),
+        obligations=tuple(dict.fromkeys(promises)),
+        refused=frozenset(key for v, ids in grouped.values() if not v.allowed for key in ids),
+        facts=(*(own.facts if own else (subject.record,)), *asked),
     )
-
-
-def _asked(resources: Sequence[Resource], verdicts: Sequence[Verdict]) -> list[Facts]:
-    """Each question once, with the resources that it stands for."""
-    grouped: dict[int, tuple[Verdict, list[str]]] = {}
-    for resource, verdict in zip(resources, verdicts, strict=True):
-        grouped.setdefault(id(verdict), (verdict, []))[1].append(resource.id)
-    return [{**verdict.asked, "of": ids} for verdict, ids in grouped.values()]

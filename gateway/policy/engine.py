@@ -8,13 +8,14 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from gateway import clock, limits
 from gateway.errors import ConfigError
 from gateway.model import ActionSpec, Caller, Decision, Effect, Reason, Resource, ToolCall
 from gateway.policy.bundle import digest_of, snapshot
 from gateway.policy.decisions import admission, decision
-from gateway.policy.facts import Circumstances
+from gateway.policy.facts import Moment
 from gateway.policy.judge import Judge
 from gateway.policy.load import proven
 from gateway.policy.memo import Memo
@@ -66,7 +67,7 @@ class CedarPolicy:
         """The decision on what needs no Jira facts. The call keeps this bundle to its end."""
         judge = self._judge
         try:
-            found = admission(judge, call, self._circumstances(call.caller))
+            found = admission(judge, call, _Now(self, call.caller))
         except Exception as wrong:
             log.exception("an admission failed")
             return _failed(judge.bundle.digest, wrong)
@@ -78,7 +79,7 @@ class CedarPolicy:
         """The decision on the facts that Jira returned; an allowed write counts at once."""
         judge = self._running.pop(call.request.call_id) or self._judge
         try:
-            found = decision(judge, call, resources, self._circumstances(call.caller))
+            found = decision(judge, call, resources, _Now(self, call.caller))
         except Exception as wrong:
             log.exception("a decision failed")
             return _failed(judge.bundle.digest, wrong)
@@ -87,10 +88,13 @@ class CedarPolicy:
             self._agent_writes.add(call.caller.client)
         return found
 
-    def _circumstances(self, caller: Caller) -> Circumstances:
-        return Circumstances(
-            clock.wall(), self._writes.count(caller.key), self._agent_writes.count(caller.client)
-        )
+    def circumstance(self, name: str, caller: Caller) -> Any:
+        """A fact of `context.call`, now."""
+        if name == "writesLastHour":
+            return self._writes.count(caller.key)
+        if name == "agentWritesLastHour":
+            return self._agent_writes.count(caller.client)
+        return Moment(clock.wall()).value(name)
 
     async def watch(self, seconds: float) -> None:
         """Look at the folder every `seconds` until cancelled."""
@@ -126,6 +130,19 @@ class CedarPolicy:
         self._stale = self._refused = ""
         log.warning("policy %s is in force", judge.bundle.digest)
         return True
+
+
+class _Now:
+    """The circumstances of a call that is being decided: most rules read none, so none is looked up ahead."""
+
+    __slots__ = ("_caller", "_engine")
+
+    def __init__(self, engine: CedarPolicy, caller: Caller) -> None:
+        self._engine = engine
+        self._caller = caller
+
+    def value(self, name: str) -> Any:
+        return self._engine.circumstance(name, self._caller)
 
 
 def _failed(digest: str, wrong: Exception) -> Decision:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from gateway import clock, limits
@@ -56,8 +56,15 @@ def principal_id(issuer: str, subject: str) -> str:
     return f"{quote(issuer, safe=':/')}|{quote(subject, safe=':/@')}"
 
 
+class Circumstances(Protocol):
+    """Facts about a call beside its caller and input, looked up when a rule reads them."""
+
+    def value(self, name: str) -> Any:
+        """The fact of that name in `context.call`, hashable."""
+
+
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class Moment:
     """When a call happens, and how many writes went before it within the hour."""
 
     now: float

@@ -44,36 +44,34 @@ class Judge:
         self.admissions: Memo[Any, Decision] = Memo(limits.VERDICTS_CACHED)
         self._verdicts: Memo[Any, Verdict] = Memo(limits.VERDICTS_CACHED)
 
+    def verdict(self, question: Question | None, resource: Resource) -> Verdict:
+        """The answer on one resource."""
+        return self.verdicts(question, (resource,))[0]
+
     def verdicts(self, question: Question | None, resources: Sequence[Resource]) -> list[Verdict]:
         """The answers on each resource, in order. No question is one about an action that does not exist."""
         if question is None or question.subject.known is None:
             problem = "no such action" if question is None else question.subject.problem
             return [refused(problem)] * len(resources)
-        found: list[Verdict | None] = []
+        known = question.subject.known
+        found: dict[Any, Verdict] = {}
         missed: dict[Any, Resource] = {}
-        keys = []
-        for resource in resources:
-            key, verdict = self._kept(question.subject.known, question, resource)
-            if verdict is None:
-                missed.setdefault(key, resource)
-            keys.append(key)
-            found.append(verdict)
-        fresh = self._decided(question.subject.known, question, missed) if missed else {}
-        return [verdict or fresh[key] for key, verdict in zip(keys, found, strict=True)]
-
-    def _kept(self, known: Known, question: Question, resource: Resource) -> tuple[Any, Verdict | None]:
-        """The key of an answer, which is everything that it depends on, and the answer when there is one."""
-        try:
-            key = (
-                known,
-                question.action,
-                question.input,
-                question.call,
-                resource_key(resource, question.reads),
+        keys = [_read(resource, question) for resource in resources]
+        for key, resource in zip(keys, resources, strict=True):
+            if key in found or key in missed:
+                continue
+            kept = (
+                refused(key)
+                if isinstance(key, str)
+                else self._verdicts.get((known, question.action, question.input, question.call, key))
             )
-            return key, self._verdicts.get(key)
-        except (ValueError, TypeError) as wrong:
-            return None, refused(str(wrong))
+            if kept is None:
+                missed[key] = resource
+            else:
+                found[key] = kept
+        if missed:
+            found |= self._decided(known, question, missed)
+        return [found[key] for key in keys]
 
     def _decided(
         self, known: Known, question: Question, missed: Mapping[Any, Resource]
@@ -84,7 +82,7 @@ class Judge:
             if verdict.errors:
                 log.error("%s (%s)", "; ".join(verdict.errors), question.action)
             else:
-                self._verdicts.put(key, verdict)
+                self._verdicts.put((known, question.action, question.input, question.call, key), verdict)
         return found
 
     def _fresh(self, known: Known, question: Question, resources: list[Resource]) -> list[Verdict]:
@@ -151,6 +149,16 @@ class Judge:
             text = "A policy rule failed." if rule else "The facts of this call cannot be decided on."
             named.append(Reason(f"policy_error:{failed}", text, rule.where if rule else ""))
         return tuple(named)
+
+
+def _read(resource: Resource, question: Question) -> tuple[Any, ...] | str:
+    """What the answer depends on besides the question; a text says why there can be none."""
+    try:
+        key = resource_key(resource, question.reads)
+        hash(key)
+    except (ValueError, TypeError) as wrong:
+        return str(wrong)
+    return key
 
 
 def refused(problem: str) -> Verdict:

@@ -5,11 +5,11 @@ on nothing that is not in its key. What is not understood counts as read.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.model import ActionSpec
 from gateway.policy.cedar import Json
-from gateway.policy.rules import Rule, entities
+from gateway.policy.rules import Rule, entities, walk
 from gateway.policy.schema import CALL, ISSUE, USER, groups_of
 
 Path = tuple[str, ...]
@@ -30,6 +30,8 @@ class Reads:
     """Attributes of the issue besides its project and the project's category, which always count."""
     input: tuple[str, ...]
     call: tuple[str, ...]
+    steps: Mapping[str, tuple[int | str, ...]] = field(default_factory=dict)
+    """Counts of `call` that are only compared, and with what: numbers, or the agent's budgets by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ def person_reads(rules: Iterable[Rule]) -> PersonReads:
 
 def action_reads(rules: Iterable[Rule], action: ActionSpec) -> Reads:
     """What the rules that can apply to `action` read."""
-    paths = {path for rule in rules if applies(rule, action) for path in read_paths(rule.body)}
+    bodies = [rule.body for rule in rules if applies(rule, action)]
+    paths = {path for body in bodies for path in read_paths(body)}
     whole = ("context",) in paths
     return Reads(
         identity=("resource",) in paths,
@@ -83,6 +86,36 @@ def action_reads(rules: Iterable[Rule], action: ActionSpec) -> Reads:
             for name in CALL
             if whole or ("context", "call") in paths or _reads(paths, ("context", "call", name))
         ),
+        steps={} if whole or ("context", "call") in paths else _steps(bodies),
+    )
+
+
+def _steps(bodies: list[Json]) -> dict[str, tuple[int | str, ...]]:
+    """What each count is compared with, for counts that are used in no other way."""
+    found = {}
+    nodes = [node for body in bodies for node in walk(body)]
+    for name in ("writesLastHour", "agentWritesLastHour"):
+        count = {".": {"left": {".": {"left": {"Var": "context"}, "attr": "call"}}, "attr": name}}
+        pairs = [node[op] for op in ("<", "<=", ">", ">=", "==", "!=") for node in nodes if op in node]
+        other = [
+            b for p in pairs for a, b in ((p["left"], p["right"]), (p["right"], p["left"])) if a == count
+        ]
+        limits = [_limit(node) for node in other]
+        if len(limits) == nodes.count(count) and None not in limits:
+            found[name] = tuple(limit for limit in dict.fromkeys(limits) if limit is not None)
+    return found
+
+
+def _limit(node: Json) -> int | str | None:
+    """A number, or the name of one of the agent's budgets."""
+    value = node.get("Value")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    path = _path(node) or ()
+    return (
+        path[2]
+        if path[:2] == ("context", "agent") and path[2:] in (("writesPerHour",), ("ceilingPerHour",))
+        else None
     )
 
 

@@ -1,8 +1,7 @@
 """Who asks, and what they ask, in the form that answers are kept under."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway import limits
 from gateway.model import Caller
@@ -51,8 +50,7 @@ class Subject:
         self.visible: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What is asked about any resource: an action, its input and circumstances; only what is read of them."""
 
     subject: Subject
@@ -60,6 +58,7 @@ class Question:
     reads: Reads
     input: tuple[Any, ...]
     call: tuple[Any, ...]
+    """Counts as `_step` leaves them."""
 
     def shown(self) -> dict[str, Any]:
         """The question as plain data, for the record."""
@@ -128,5 +127,21 @@ class Subjects:
         if reads is None:
             return None
         inputs = tuple([frozen(given.get(name)) for name in reads.input])
-        calls = tuple([call.value(name) for name in reads.call])
+        if not reads.call or subject.known is None:
+            return Question(subject, action, reads, inputs, ())
+        who = subject.known.persona
+        calls = tuple([_step(call.value(name), reads.steps.get(name), who) for name in reads.call])
         return Question(subject, action, reads, inputs, calls)
+
+
+def _step(value: Any, limits: tuple[int | str, ...] | None, who: Persona) -> Any:
+    """A count, or the least count that stands alike to everything that it is compared with.
+
+    A count of writes is another one for each write; without this no answer about a write would be kept.
+    """
+    if limits is None:
+        return value
+    budgets = {"writesPerHour": who.writes_per_hour, "ceilingPerHour": who.ceiling_per_hour}
+    numbers = [limit if isinstance(limit, int) else budgets[limit] for limit in limits]
+    below = max((n for n in numbers if n is not None and 0 <= n <= value), default=None)
+    return 0 if below is None else below if below == value else below + 1
