@@ -14,22 +14,28 @@ from markdown_it.token import Token
 
 from gateway import limits
 from gateway.errors import InvalidCall
+from gateway.jira.adf.from_inline import inline_nodes
 
 Node = dict[str, Any]
 
 _DEEPEST = 40
 """levels of the parser: lists within lists count two each."""
 
+_BRACKETS = 300
+"""brackets open at once."""
+
+_CELLS = 20_000
+"""rows times columns, were all tables one."""
+
 # HTML stays text. Link definitions are off because an unused one would swallow its line, and joining of
 # texts because a written-out `\[ ]` must remain telling apart from a task's box.
 _PARSER = (
-    MarkdownIt("commonmark", {"html": False, "maxNesting": 2 * _DEEPEST})
+    MarkdownIt("commonmark", {"html": False, "maxNesting": _DEEPEST + 10})
     .enable(["table", "strikethrough"])
     .disable(["reference", "text_join"])
 )
+_BRACKET = re.compile(r"[\[\]]")
 _BOX = re.compile(r"\[([ xX])\](?:\s+|$)")
-_BREAK = re.compile(r"<br ?/?>")
-_MARKS = {"strong_open": "strong", "em_open": "em", "s_open": "strike"}
 _IN_QUOTATION = frozenset({"paragraph", "bulletList", "orderedList", "codeBlock"})
 _IN_ITEM = _IN_QUOTATION | {"taskList"}
 
@@ -40,10 +46,27 @@ def to_adf(markdown: str) -> Node:
         raise InvalidCall(
             f"The text is too long for Jira: at most {limits.MARKDOWN_CHARS} characters; shorten it."
         )
+    _refuse_absurd(markdown)
     tokens = _PARSER.parse(markdown)
-    if any(token.level > _DEEPEST for token in tokens):
+    if any(token.nesting == 1 and token.level > _DEEPEST for token in tokens):
         raise InvalidCall("The text is nested too deeply for Jira; use fewer levels of lists and quotations.")
     return {"version": 1, "type": "doc", "content": _Fold().blocks(tokens)}
+
+
+def _refuse_absurd(markdown: str) -> None:
+    """What would keep the parser busy for seconds: brackets in brackets, and tables that it fills up."""
+    depth = deepest = 0
+    for sign in _BRACKET.findall(markdown):
+        depth = depth + 1 if sign == "[" else max(0, depth - 1)
+        deepest = max(deepest, depth)
+    if deepest > _BRACKETS:
+        raise InvalidCall(
+            "The text has too many brackets that are not closed; close them or put them in code."
+        )
+    lines = markdown.split("\n")
+    rows = sum("|" in line for line in lines)
+    if rows * max(line.count("|") for line in lines) > _CELLS:
+        raise InvalidCall("The text has too large a table for Jira; split it or attach it as a file.")
 
 
 class _Fold:
@@ -62,7 +85,7 @@ class _Fold:
                 self.openers.append(token)
             elif token.type == "inline":
                 in_cell = tokens[at - 1].tag in ("th", "td")
-                self.open_[-1] = _inline(token.children or (), breaks=in_cell)
+                self.open_[-1] = inline_nodes(token.children or (), breaks=in_cell)
                 first = at > 1 and tokens[at - 2].type == "list_item_open"
                 box = _BOX.match(token.content) if first else None
                 boxed = box[1] if box else ""
@@ -134,6 +157,12 @@ def _without_box(content: list[Node]) -> list[Node]:
     return [{**first, "text": text}, *rest] if text else rest
 
 
+def _with_box(box: str, content: list[Node]) -> list[Node]:
+    if content and content[0]["type"] == "text" and "marks" not in content[0]:
+        return [{"type": "text", "text": box + content[0]["text"]}, *content[1:]]
+    return [{"type": "text", "text": box}, *content]
+
+
 def _ordered(items: list[Node], start: int) -> Node:
     node: Node = {"type": "orderedList", "content": _items(items)}
     if start != 1:
@@ -189,8 +218,7 @@ def _plain_tasks(tasks: Node) -> Node:
         if node["type"] == "taskList":
             items[-1]["content"].append(_plain_tasks(node))
             continue
-        box = "[ ] " if node["attrs"]["state"] == "TODO" else "[x] "
-        content = [{"type": "text", "text": box}, *node["content"]]
+        content = _with_box("[ ] " if node["attrs"]["state"] == "TODO" else "[x] ", node["content"])
         items.append({"type": "listItem", "content": [{"type": "paragraph", "content": content}]})
     return {"type": "bulletList", "content": items}
 
@@ -205,88 +233,3 @@ def _leaf(token: Token) -> Node:
     if language := token.info.strip().split(maxsplit=1):
         node["attrs"] = {"language": language[0]}
     return node
-
-
-def _inline(tokens: Sequence[Token], *, breaks: bool) -> list[Node]:
-    """Inline nodes; with `breaks`, `<br>` is a line break, the only one that a table's cell can hold."""
-    found = _Line()
-    for token in tokens:
-        match token.type:
-            case "text" if breaks and "<br" in token.content:
-                for number, part in enumerate(_BREAK.split(token.content)):
-                    if number:
-                        found.nodes.append({"type": "hardBreak"})
-                    found.text(part)
-            case "text" | "text_special":
-                found.text(token.content)
-            case "softbreak":
-                found.text(" ")
-            case "hardbreak":
-                found.nodes.append({"type": "hardBreak"})
-            case "code_inline":
-                found.text(token.content, code=True)
-            case "image":
-                found.image(token)
-            case "link_open":
-                found.link(str(token.attrs.get("href", "")), str(token.attrs.get("title", "")))
-            case "link_close":
-                found.unlink()
-            case kind if kind in _MARKS:
-                found.marks.append({"type": _MARKS[kind]})
-            case kind if kind.endswith("_close"):
-                found.marks.pop()
-    return found.nodes
-
-
-class _Line:
-    """Inline nodes under construction, and the marks that are open."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Node] = []
-        self.marks: list[Node] = []
-        self.linked_at = 0
-
-    def text(self, text: str, *, code: bool = False) -> None:
-        """Add `text` under the open marks; ADF allows beside `code` only a link."""
-        if not text:
-            return
-        marks: list[Node] = []
-        for mark in self.marks:
-            if mark not in marks and not (code and mark["type"] != "link"):
-                marks.append(mark)
-        if code:
-            marks.append({"type": "code"})
-        last = self.nodes[-1] if self.nodes else {}
-        if last.get("type") == "text" and last.get("marks", []) == marks:
-            last["text"] += text
-            return
-        node: Node = {"type": "text", "text": text}
-        if marks:
-            node["marks"] = marks
-        self.nodes.append(node)
-
-    def link(self, href: str, title: str) -> None:
-        attrs = {"href": href, "title": title} if title else {"href": href}
-        self.marks.append({"type": "link", "attrs": attrs})
-        self.linked_at = len(self.nodes)
-
-    def unlink(self) -> None:
-        """End the link: one without words shows its address, one without an address is no link."""
-        mark = next(mark for mark in reversed(self.marks) if mark["type"] == "link")
-        href = mark["attrs"]["href"]
-        if len(self.nodes) == self.linked_at:
-            self.text(href)
-        self.marks.remove(mark)
-        if not href:
-            for node in self.nodes[self.linked_at :]:
-                node["marks"] = [m for m in node.get("marks", []) if m["type"] != "link"]
-
-    def image(self, token: Token) -> None:
-        """A picture elsewhere cannot be shown by Jira: a link to it."""
-        href = str(token.attrs.get("src", ""))
-        if any(mark["type"] == "link" for mark in self.marks):
-            self.text(token.content or href)
-            return
-        self.link(href, "")
-        self.text(token.content)
-        self.unlink()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from gateway.jira.adf.inline import code_span, escaped, marked
+from gateway.jira.adf.to_inline import CODE, Mark, code_span, escaped, marked
 
 DEEPEST = 60
 """levels of ADF; Jira's editor makes about ten."""
@@ -20,7 +20,10 @@ _LINE_START = re.compile(
 )
 _STARTERS = frozenset("#>+-*:|=[0123456789")
 _FENCE = re.compile(r"`{3,}")
+_UNSAFE = re.compile(r"[\s\x00-\x1f]*(?:javascript|vbscript|file|data):", re.IGNORECASE)
+"""Links that no Markdown makes: only their words are shown."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+_BLANK = {"type": "text", "text": " "}
 _LISTS = frozenset({"bulletList", "orderedList", "taskList", "decisionList"})
 
 
@@ -110,8 +113,7 @@ def _lines(node: dict[str, Any], depth: int) -> str:
     text = _inline(_children(node), depth)
     if "\n" not in text:
         return _safe(text.strip())
-    lines = [_safe(line.strip()) for line in text.split("\n")]
-    return "\n".join(line for line in lines if line not in ("", "\\")).removesuffix("\\")
+    return "\\\n".join(_safe(line) for part in text.split("\n") if (line := part.strip()))
 
 
 def _safe(line: str) -> str:
@@ -122,44 +124,55 @@ def _safe(line: str) -> str:
 
 
 def _one_line(node: dict[str, Any], depth: int) -> str:
-    """A heading: a line break is a blank, and closing #s are text."""
-    text = _inline(_children(node), depth).replace("\\\n", " ").strip()
+    """A heading or task: a line break is a blank, and closing #s are text."""
+    nodes = [_BLANK if child.get("type") == "hardBreak" else child for child in _children(node)]
+    text = _inline(nodes, depth).replace("\n", " ").strip()
     return f"{text[:-1]}\\#" if text.endswith("#") else text
 
 
 def _inline(nodes: list[dict[str, Any]], depth: int) -> str:
-    runs: list[tuple[str, tuple[Any, ...]]] = []
+    """A line break comes out as a newline, and nothing else does."""
+    texts: list[tuple[str, tuple[Mark, ...] | None]] = []
     any_marks = False
     for node in nodes:
-        if node.get("type") == "text":
-            text, marks = node.get("text"), node.get("marks")
-            if not isinstance(text, str):
-                continue
-            if not marks:
-                runs.append((escaped(text), ()))
-                continue
-            any_marks = True
-            runs.append(_marked_text(text, marks))
-        else:
-            runs.append((_atom(node, depth), ()))
-    return marked(runs) if any_marks else "".join([text for text, _ in runs])
+        if node.get("type") != "text":
+            texts.append((_atom(node, depth), None))
+            continue
+        text, marks = node.get("text"), node.get("marks")
+        if not isinstance(text, str):
+            continue
+        looks = _marks(marks) if marks else ()
+        any_marks = any_marks or looks != ()
+        if texts and texts[-1][1] == looks:
+            text = texts.pop()[0] + text
+        texts.append((text, looks))
+    if any_marks:
+        return marked([(_run(text, looks), looks or ()) for text, looks in texts])
+    return "".join([text if looks is None else escaped(text) for text, looks in texts])
 
 
-def _marked_text(text: str, marks: Any) -> tuple[str, tuple[Any, ...]]:
-    keys: list[Any] = []
-    code = False
+def _run(text: str, looks: tuple[Mark, ...] | None) -> str:
+    if not looks:
+        return text if looks is None else escaped(text)
+    if CODE in looks:
+        return code_span(text) if text else ""
+    return escaped(text, in_link=any(isinstance(mark, tuple) for mark in looks))
+
+
+def _marks(marks: Any) -> tuple[Mark, ...]:
+    """The marks that Markdown has; beside `code` only a link, as in ADF."""
+    found: list[Mark] = []
     for mark in marks if isinstance(marks, list) else ():
         kind = mark.get("type") if isinstance(mark, dict) else None
-        if kind == "code":
-            code = True
-        elif kind in ("strong", "em", "strike"):
-            keys.append(kind)
+        if kind in (CODE, "strong", "em", "strike"):
+            found.append(kind)
         elif kind == "link":
             href, title = _attrs(mark).get("href"), _attrs(mark).get("title")
-            if isinstance(href, str) and href:
-                keys.append((href, title if isinstance(title, str) else ""))
-    linked = any(isinstance(key, tuple) for key in keys)
-    return code_span(text) if code else escaped(text, in_link=linked), tuple(dict.fromkeys(keys))
+            if isinstance(href, str) and href and not _UNSAFE.match(href):
+                found.append((href, title if isinstance(title, str) else ""))
+    if CODE in found:
+        return (CODE, *[mark for mark in found if isinstance(mark, tuple)][:1])
+    return tuple(sorted(set(found), key=repr))
 
 
 def _atom(node: dict[str, Any], depth: int) -> str:
@@ -167,7 +180,7 @@ def _atom(node: dict[str, Any], depth: int) -> str:
     kind, attrs = node.get("type"), _attrs(node)
     match kind:
         case "hardBreak":
-            return "\\\n"
+            return "\n"
         case "mention":
             name = _plain(attrs.get("text")) or _plain(attrs.get("id"))
             return "@" + name.removeprefix("@")
@@ -246,8 +259,10 @@ def _list(node: dict[str, Any], kind: str, depth: int, second: bool) -> str:
             continue
         marker = f"{number}{dot} " if kind == "orderedList" else f"{bullet} "
         number += 1
-        body = _item(item, depth)
-        found.append((marker + _indented(body, " " * len(marker)).lstrip(" ")).rstrip(" "))
+        body = _indented(_item(item, depth), " " * len(marker))
+        # `- - -` would be a rule: a list of nothing begins below its marker.
+        hollow = body and not body.split("\n", 1)[0].strip("-* ")
+        found.append(marker.rstrip() + "\n" + body if hollow else (marker + body.lstrip(" ")).rstrip(" "))
     return "\n".join(found)
 
 

@@ -3,8 +3,9 @@
 import re
 from typing import Any
 
+CODE = "code"
 Mark = Any
-"""`strong`, `em`, `strike`, or (href, title) of a link."""
+"""`code`, `strong`, `em`, `strike`, or (href, title) of a link."""
 
 Run = tuple[str, tuple[Mark, ...]]
 
@@ -12,23 +13,23 @@ _DELIMITERS = {"strong": "**", "em": "*", "strike": "~~"}
 _SUSPECTS = "\\`*_]<~&\n\r"
 # Only where the sign could mean something, so that ordinary prose stays as it was written.
 _SPECIAL = re.compile(
-    r"""\\(?=[!-/:-@\[-`{-~]|$)     # a backslash before punctuation
+    r"""\\(?=[!-/:-@\[-`{-~]|\s*$)  # a backslash before punctuation
       | `
-      | (?:(?<=\S)|^)\*|\*(?=\S|$)  # not alone between blanks
+      | (?:(?<=\S)|^)\*|\*(?=\S|\s*$)  # not alone between blanks
       | (?<![A-Za-z0-9])_|_(?![A-Za-z0-9])
-      | \](?=\(|$)
-      | <(?=[A-Za-z/!?])|<$
-      | ~(?=~|$)|(?:(?<=~)|^)~
-      | &(?=\#?[A-Za-z0-9]+;)|&$
+      | \](?=\(|\s*$)
+      | <(?=[A-Za-z/!?])|<(?=\s*$)
+      | ~(?=~|\s*$)|(?:(?<=~)|^)~
+      | &(?=\#?[A-Za-z0-9]+;)|&(?=\s*$)
     """,
     re.VERBOSE,
 )
 _BRACKET = re.compile(r"[\[\]]")
 _NEWLINES = re.compile(r"\s*[\r\n]\s*")
 _TICKS = re.compile(r"`+")
-_PLAIN_HREF = re.compile(r"[^\s<>()\\&*_`\[\]\x00-\x1f]+")
-_AUTOLINK = re.compile(r"(?:https?|mailto|ftp):[^\s<>\\&*_`\[\]\x00-\x1f]+")
-_ODD_HREF = re.compile(r"[<>\\\s\x00-\x1f&]")
+_PLAIN_HREF = re.compile(r"[^\s<>()\\&*_`\[\]\x00-\x20\x7f]+")
+_AUTOLINK = re.compile(r"(?:https?|mailto|ftp):[^\s<>\\&*_`\[\]\x00-\x20\x7f]+")
+_ODD_HREF = re.compile(r"[<>\\\s\x00-\x20\x7f&]")
 
 
 def escaped(text: str, *, in_link: bool = False) -> str:
@@ -57,6 +58,16 @@ def code_span(text: str) -> str:
     return f"{fence}{text}{fence}"
 
 
+def _sign(mark: Mark) -> str:
+    """The character that opens `mark`."""
+    return str(_DELIMITERS.get(mark, "["))[0]
+
+
+def _like_letter(char: str) -> bool:
+    """Neither blank nor punctuation to CommonMark, or perhaps so."""
+    return char.isalnum() or (ord(char) > 127 and not char.isspace())
+
+
 def marked(runs: list[Run]) -> str:
     """The runs with the delimiters of their marks, nested properly."""
     return _Writer(runs).text()
@@ -69,12 +80,12 @@ class _Writer:
         self.open_: list[Mark] = []
         self.gap = ""
         """Blanks not yet written: a delimiter must touch a word."""
-        self.closed = False
-        """Whether a delimiter of emphasis was just closed."""
+        self.touched = ""
+        """The character before the delimiters of emphasis that were just closed."""
 
     def text(self) -> str:
         for at, (text, marks) in enumerate(self.runs):
-            core = text.strip(" \t\xa0")
+            core = text if text == "\n" else text.strip()
             if not core:
                 self.gap += text
                 continue
@@ -88,23 +99,21 @@ class _Writer:
         keep = 0
         while keep < len(self.open_) and self.open_[keep] in marks:
             keep += 1
-        self.closed = False
+        self.touched = ""
         self.close(keep)
         self.gap += lead
-        opening = [mark for mark in marks if mark not in self.open_]
-        if self.closed and not self.gap:
+        opening = [mark for mark in marks if mark not in self.open_ and mark != CODE]
+        if self.touched and not self.gap:
             # `*a***b**` is read in more than one way; the words matter more than their weight.
             opening = [mark for mark in opening if isinstance(mark, tuple)]
+            if not opening and not self.touched.isalnum() and _like_letter(core[0]):
+                core = f"&#{ord(core[0])};{core[1:]}"
         opening.sort(key=lambda mark: -self.lasts(at, mark))
-        ends_in_punctuation = self.closed and not self.gap and not opening
-        if self.gap:
-            self.out.append(self.gap)
-            self.gap = ""
-        for mark in opening:
-            self.begin(mark, core)
-        first = core[0]
-        if ends_in_punctuation and (first.isalnum() or ord(first) > 127):
-            core = f"&#{ord(first)};{core[1:]}"
+        self.out.append(self.gap)
+        self.gap = ""
+        for number, mark in enumerate(opening, 1):
+            other = next((m for m in opening[number:] if _sign(m) != _sign(mark)), None)
+            self.begin(mark, _sign(other) if other else core[0])
         self.out.append(core)
 
     def lasts(self, at: int, mark: Mark) -> int:
@@ -113,24 +122,30 @@ class _Writer:
             end += 1
         return end
 
-    def begin(self, mark: Mark, core: str) -> None:
+    def begin(self, mark: Mark, following: str) -> None:
+        """Open `mark`. A delimiter between a letter and a sign opens nothing: then the letter is written
+        as an entity, whose semicolon is a sign too."""
+        before = "".join(self.out[-2:])
+        if not isinstance(mark, tuple) and before and not following.isalnum() and _like_letter(before[-1]):
+            at = -1 if self.out[-1] else -2
+            if len(self.out[at]) == 1:
+                return  # the entity would touch the delimiter before it
+            self.out[at] = f"{self.out[at][:-1]}&#{ord(before[-1])};"
         self.open_.append(mark)
-        if isinstance(mark, tuple):
-            self.out.append("[")
-            return
-        before = self.out[-1] if self.out else ""
-        if before and not core[0].isalnum() and (before[-1].isalnum() or ord(before[-1]) > 127):
-            self.out[-1] = f"{before[:-1]}&#{ord(before[-1])};"
-        self.out.append(_DELIMITERS[mark])
+        self.out.append(_DELIMITERS.get(mark, "["))
 
     def close(self, keep: int) -> None:
+        """Close what is open beyond the first `keep` marks, the last opened first."""
+        sign = ""
         while len(self.open_) > keep:
             mark = self.open_.pop()
             if isinstance(mark, tuple):
                 self.end_link(*mark)
-            else:
-                self.out.append(_DELIMITERS[mark])
-                self.closed = True
+                self.touched = sign = ""
+                continue
+            if _sign(mark) != sign:
+                sign, self.touched = _sign(mark), self.out[-1][-1]
+            self.out.append(_DELIMITERS[mark])
 
     def end_link(self, href: str, title: str) -> None:
         if self.out[-2:] == ["[", href] and not title and _AUTOLINK.fullmatch(href):
