@@ -38,7 +38,7 @@ class Story:
 
 DEMO = {
     "epic": "OPEN-1",
-    "story": "OPEN-2",
+    "story": "OPEN-3",
     "rich": "OPEN-4",
     "secured": "OPEN-7",
     "injection": "OPEN-13",
