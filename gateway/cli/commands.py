@@ -1,4 +1,4 @@
-"""From the command line's words to the functions that do `audit …`: the defaults are chosen here."""
+"""From the command line's words to the functions that do the work: the defaults are chosen here."""
 
 import argparse
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from gateway.cli import audit
 
 RECORD = Path("data/audit")
+RULES = Path("policies")
 
 
 def audit_verify(arguments: argparse.Namespace) -> int:
@@ -24,3 +25,17 @@ def audit_tail(arguments: argparse.Namespace) -> int:
 def audit_show(arguments: argparse.Namespace) -> int:
     """`audit show ID [PATH]`."""
     return audit.show(arguments.path or RECORD, arguments.id, arguments.json)
+
+
+def policy_check(arguments: argparse.Namespace) -> int:
+    """`policy check [DIR]`."""
+    from gateway.cli import policy
+
+    return policy.check(arguments.dir or RULES, arguments.json)
+
+
+def policy_test(arguments: argparse.Namespace) -> int:
+    """`policy test [DIR] [--mutate]`."""
+    from gateway.cli import policy
+
+    return policy.test(arguments.dir or RULES, arguments.json, mutate=arguments.mutate)

@@ -133,6 +133,11 @@ def build(files: Mapping[str, bytes], actions: Iterable[ActionSpec], *, site: st
     )
 
 
+def read(folder: Path, actions: Iterable[ActionSpec], *, site: str = "jira") -> Bundle:
+    """The bundle in a folder, its own cases not yet run. Raises `ConfigError` that names every problem."""
+    return build(snapshot(folder), actions, site=site)
+
+
 def _schema(text: str) -> Schema:
     try:
         return Schema(text)
