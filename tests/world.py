@@ -69,6 +69,11 @@ class World:
         self.tokens.append(token)
         return Bearer(token)
 
+    def fresh(self, user: str) -> Bearer:
+        """A new token, and no grant kept from an earlier one: the call goes the whole way."""
+        self.gateway.credentials._grants._entries.clear()
+        return self.token(user)
+
     async def line(self, bearer: Bearer, tool: str, **arguments: Any) -> Result:
         """One call through the line, without the transport."""
         request = ToolRequest(tool, arguments, source="test", call_id=f"call-{next(self._ids)}")
@@ -115,6 +120,11 @@ class World:
             with Looking(file) as opened:
                 found += [orjson.loads(body) for _, body in opened.newest(1_000_000)]
         return found
+
+    async def recorded(self, kind: str) -> None:
+        """Wait until a record of that kind is there."""
+        while not any(r["kind"] == kind for r in self.records()):
+            await asyncio.sleep(0.01)
 
     async def settled(self) -> None:
         """Let cancelled work end."""

@@ -27,7 +27,7 @@ BAD_JQL = (
     "", "project = OPEN) OR (project = VAULT", 'project = "x', "(" * 500 + "project = OPEN" + ")" * 500,
     "NOT " * 300 + "project = OPEN", "project in (" + ",".join("A" * 9 for _ in range(400)) + ")", "a" * 5000,
     "project = OPEN\x00", "issue in linkedIssues('VAULT-1')", "this is not jql", "project = OPEN ORDER BY",
-    "project == OPEN", "\u00a0project = OPEN", "project = OPEN; drop", "ORDER BY ORDER BY",
+    "project == OPEN", "project = OPEN; drop", "ORDER BY ORDER BY",
 )  # fmt: skip
 BAD_VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 51, 1.5, 10**30, "", [], {}, [[]], {"a": {"b": []}}, "\x00", "\x1b[31m", "x" * 40_000,

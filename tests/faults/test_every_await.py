@@ -72,7 +72,7 @@ async def test_cancelled_at_every_await(world: World, kind: str) -> None:
     tool, arguments = CALLS[kind]
     points = 0
     for at in range(1, 200):
-        bearer = world.token("ana")  # a new token, so that nothing is served from a cache
+        bearer = world.fresh("ana")
         counted = Counted(world.line(bearer, tool, **arguments), at)
         ended = await outcome(counted)
         await world.settled()
@@ -82,4 +82,4 @@ async def test_cancelled_at_every_await(world: World, kind: str) -> None:
             assert ended == ("denied" if kind == "refused" else "answered")
             break
         points += 1
-    assert points >= 4
+    assert points >= (1 if kind == "refused" else 4)

@@ -16,8 +16,9 @@ from tests.world import World, check_invariants
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    """Sandbox and gateway without the transport."""
+    """Sandbox and gateway without the transport; the provider's keys are known (their loss: tests/identity)."""
     async with World(tmp_path, serve=False) as world:
+        await world.gateway.identity.authenticate(world.token("ana"))
         yield world
 
 
@@ -69,7 +70,7 @@ async def test_each_request_outward_fails(
 
 async def code_of(world: World, tool: str, arguments: dict[str, Any]) -> str:
     try:
-        await world.line(world.token("ana"), tool, **arguments)
+        await world.line(world.fresh("ana"), tool, **arguments)
     except GatewayError as refused:
         return refused.code
     return "answered"
@@ -90,6 +91,7 @@ async def test_each_commit_of_the_record_fails(
         folder = tmp_path / str(at)
         folder.mkdir()
         async with World(folder, serve=False) as world:
+            await world.recorded("policy.loaded")
             failing = Failing(at, persistent=persistent)
 
             def write(self: Book, *a: Any, failing: Failing = failing, **k: Any) -> Any:
