@@ -62,11 +62,7 @@ class JiraClient:
 
     def recognise(self, grant: Grant, reply: Reply) -> None:
         """Raises `Unavailable` (part `credential`) when Jira answered as anybody but the person."""
-        told = _combined(reply.headers)
-        reason = told.get("x-seraph-loginreason", "").upper()
-        if any(failed in re.split(r"[,\s]+", reason) for failed in _FAILED):
-            raise _not_them(f"X-Seraph-LoginReason: {reason[:60]}")
-        account = told.get("x-aaccountid", "")
+        account = _said(reply, "x-aaccountid")
         if account in ("", "anonymous"):
             if account or not (reply.status in _NAMELESS or reply.status >= 500 or 300 <= reply.status < 400):
                 raise _not_them(f"status {reply.status} without X-AAccountId")
@@ -122,6 +118,8 @@ class Session:
         ask = self._ask(method, _url(self._client.base_url, path, params), json)
         reply = await exchange(self._client.outward, ask, read=read)
         try:
+            _refuse_failed_sign_in(reply)
+            value = _value(reply, read=read)
             self._client.recognise(self._grant, reply)
         except Unavailable as stranger:
             if read or reply.status >= 300:
@@ -132,12 +130,6 @@ class Session:
             ) from stranger
         if reply.status >= 300:
             raise refused(reply, read=read)
-        try:
-            value = decoded(reply)
-        except ValueError as unfit:
-            raise unreadable(reply, type(unfit).__name__, read=read) from None
-        if read and value is None:
-            raise unreadable(reply, "an empty body", read=read)
         return value
 
     def _ask(self, method: str, url: str, json: Json) -> Ask:
@@ -160,13 +152,28 @@ def _url(base: str, path: tuple[str, ...], params: Mapping[str, str | int] | Non
     return f"{base}{_API}{quoted}{query}"
 
 
-def _combined(headers: Mapping[str, str]) -> dict[str, str]:
-    """Header values by lower-case name; one that came twice is joined with commas (RFC 9110 §5.3)."""
-    told: dict[str, str] = {}
-    for name, value in headers.items():
-        same = name.lower()
-        told[same] = f"{told[same]}, {value}" if same in told else value
-    return told
+def _value(reply: Reply, *, read: bool) -> Json:
+    """What a good answer holds; None for a write without one. Raises `JiraRefused` or `OutcomeUnknown`."""
+    if reply.status >= 300:
+        return None
+    try:
+        value = decoded(reply)
+    except ValueError as unfit:
+        raise unreadable(reply, type(unfit).__name__, read=read) from None
+    if read and value is None:
+        raise unreadable(reply, "an empty body", read=read)
+    return value
+
+
+def _refuse_failed_sign_in(reply: Reply) -> None:
+    reason = _said(reply, "x-seraph-loginreason").upper()
+    if any(failed in re.split(r"[,\s]+", reason) for failed in _FAILED):
+        raise _not_them(f"X-Seraph-LoginReason: {reason[:60]}")
+
+
+def _said(reply: Reply, header: str) -> str:
+    """A header's value; one that came twice is joined with commas (RFC 9110 §5.3): neither is overlooked."""
+    return ", ".join(value for name, value in reply.headers.items() if name.lower() == header)
 
 
 def _plain_url(url: str) -> str:

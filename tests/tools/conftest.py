@@ -49,9 +49,7 @@ class Line:
         """(method, path) of every request that reached Jira."""
         return [(seen.method, seen.path.removeprefix("/rest/api/3/")) for seen in self.app.state.requests]
 
-    async def call(
-        self, person: str, name: str, decision: Decision = ALLOWED, **arguments: Any
-    ) -> Result:
+    async def call(self, person: str, name: str, decision: Decision = ALLOWED, **arguments: Any) -> Result:
         """The released answer, which conforms to the tool's output schema."""
         bound = REGISTRY.bind(caller(person), ToolRequest(name, arguments)).under(decision)
         jira = self.client.session(grant(person))
