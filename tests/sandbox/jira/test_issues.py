@@ -126,7 +126,7 @@ async def test_a_transition_moves_and_closes(jira: JiraServer) -> None:
     shown = await jira.get("ana", "issue/OPEN-3?expand=changelog")
     assert shown["fields"]["status"]["statusCategory"]["key"] == "done"
     assert shown["fields"]["resolution"]["name"] == "Done"
-    assert shown["fields"]["resolutiondate"] == shown["fields"]["updated"]
+    assert shown["fields"]["created"] < shown["fields"]["resolutiondate"] <= shown["fields"]["updated"]
     assert shown["fields"]["comment"]["comments"][0]["body"] == adf("Not now")
     assert shown["changelog"]["histories"][0]["items"][0]["fromString"] == "To Do"
     again = await jira.ask("ana", "POST", "issue/OPEN-3/transitions", sent)
@@ -229,6 +229,10 @@ async def test_comments_are_their_authors(jira: JiraServer) -> None:
     ] == "Ana Alvarez"
     assert (await jira.ask("bo", "DELETE", path)).status_code == 204
     assert (await jira.ask("bo", "GET", path)).status_code == 404
+    hers = next(c for c in jira.site.issues["OPEN-2"].comments if c.author == "ana")
+    path = f"issue/OPEN-2/comment/{hers.id}"
+    assert (await jira.ask("bo", "PUT", path, {"body": adf("Not hers")})).status_code == 400
+    assert (await jira.ask("bo", "DELETE", path)).status_code == 400
 
 
 @pytest.mark.parametrize(

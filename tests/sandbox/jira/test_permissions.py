@@ -108,7 +108,11 @@ async def test_stubs_of_unseen_issues_are_absent(jira: JiraServer) -> None:
     assert [link["outwardIssue"]["key"] for link in linked["fields"]["issuelinks"]] == ["VAULT-2"]
     assert (await jira.get("bo", f"issue/{DEMO['rich']}"))["fields"]["issuelinks"] == []
     assert (await jira.get("bo", "issue/OPEN-6"))["fields"]["issuelinks"] == []
-    jira.site.issues["OPEN-2"].level = jira.site.issues[DEMO["secured"]].level
+    level = jira.site.issues[DEMO["secured"]].level
+    jira.site.issues["OPEN-16"].level = level
+    subtasks = (await jira.get("bo", "issue/OPEN-2"))["fields"]["subtasks"]
+    assert [stub["key"] for stub in subtasks] == ["OPEN-15"]
+    jira.site.issues["OPEN-2"].level = level
     child = await jira.get("bo", "issue/OPEN-15")
     assert "parent" not in child["fields"]
     assert await jira.keys("bo", "parent = OPEN-2") == []
