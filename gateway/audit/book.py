@@ -18,7 +18,8 @@ from typing import NamedTuple
 from gateway import clock, limits
 from gateway.audit import months, record
 from gateway.audit.checkpoint import BadNote, Checkpoint, SecondPlace, Signer
-from gateway.audit.merkle import Tree, leaf_hash
+from gateway.audit.keys import write_atomically
+from gateway.audit.leaves import Leaves
 from gateway.audit.sqlite import Appending, LogFileError
 
 
@@ -52,7 +53,6 @@ class Book:
     ) -> None:
         self.folder = folder
         self.second_problem = ""
-        self.tree = Tree()
         self.signed = 0
         """Leaves under the last checkpoint."""
         self.signed_at = clock.mono()
@@ -61,11 +61,15 @@ class Book:
         self._checkpoint_seconds = checkpoint_seconds
         self._lock: int | None = None
         self._file: Appending | None = None
-        self._pending = record.Pending()
-        self._last = b""
+        self._leaves = Leaves()
         self._month_ends = 0.0
         self._newest = ""
         self._sound = False
+
+    @property
+    def size(self) -> int:
+        """Records in it."""
+        return self._leaves.size
 
     @property
     def name(self) -> str:
@@ -82,23 +86,25 @@ class Book:
         try:
             self._second_place_knows_us()
             self._recover()
+            self._publish_key()
         except BaseException:
             self._release()
             raise
-        return Recovery(self.name, self.tree.size, tuple(self._pending.calls))
+        self.signed_at = clock.mono() - self._checkpoint_seconds  # so what was recovered is signed soon
+        return Recovery(self.name, self.size, tuple(self._leaves.pending.calls))
 
     def write(self, entries: Sequence[Entry]) -> int:
         """Store `entries` durably, in order; the number of the first. Raises LogFileError, then try again."""
         self._mend()
         if clock.wall() >= self._month_ends:
             self._rotate()
-        first = self.tree.size
+        first = self.size
         self._append(entries)
         return first
 
     def checkpoint_due(self) -> float | None:
         """Seconds until a checkpoint is due; None while there is nothing new to sign."""
-        unsigned = self.tree.size - self.signed
+        unsigned = self.size - self.signed
         if not unsigned:
             return None
         if unsigned >= limits.CHECKPOINT_RECORDS:
@@ -108,7 +114,7 @@ class Book:
     def checkpoint(self) -> None:
         """Sign what is there now, unless it is signed. Raises LogFileError."""
         self._mend()
-        if self.signed != self.tree.size:
+        if self.signed != self.size:
             self._sign()
 
     def close(self) -> None:
@@ -122,9 +128,6 @@ class Book:
     # what is on disk
 
     def _recover(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
         files = months.files(self.folder)
         if self._newest > max((p.name for p in files), default=""):
             raise LogFileError(f"{self._newest} is gone")
@@ -136,36 +139,41 @@ class Book:
         self._sound = True
 
     def _continue(self, path: Path) -> None:
-        """Build the tree from the stored bytes and hold it against what was signed about it."""
+        """Build the tree from the stored bytes and hold it against all that is known about it."""
+        self._close_file()
         file = Appending(path)
-        self._file = file
-        notes = [note for _, note in file.checkpoints()[-1:]]
-        kept = self._second.note(path.stem) if self._second else None
-        signed = [self._opened(path, note) for note in (*notes, *([kept] if kept else []))]
-        self.tree, self._pending, roots = Tree(), record.Pending(), {c.size: b"" for c in signed}
-        for seq, body in file.rows():
-            if seq != self.tree.size:
-                raise LogFileError(f"{path.name}: record {self.tree.size} is missing")
-            self._grow(body)
-            if self.tree.size in roots:
-                roots[self.tree.size] = self.tree.root()
-        for c in signed:
-            if c.size > self.tree.size:
-                raise LogFileError(f"{path.name}: only {self.tree.size} of {c.size} signed records are left")
-            if c.root != roots[c.size]:
-                raise LogFileError(f"{path.name}: the first {c.size} records are not the signed ones")
-        if not self.tree.size:
-            raise LogFileError(f"{path.name} is empty")
-        self.signed = signed[0].size if notes else 0
-        self._month_ends = 0.0 if self._is_closed() else months.end(months.of(path.name))
+        try:
+            own = [self._opened(path, note) for _, note in file.checkpoints()[-1:]]
+            leaves = Leaves.of(file.rows(), [*own, *self._kept(path), *self._acknowledged(path)])
+        except LogFileError as cause:
+            file.close()
+            raise LogFileError(f"{path.name}: {cause}") from cause
+        self._file, self._leaves, self.signed = file, leaves, own[0].size if own else 0
+        self._month_ends = 0.0 if leaves.closed else months.end(months.of(path.name))
+
+    def _kept(self, path: Path) -> list[Checkpoint]:
+        """What the second place knows of it."""
+        try:
+            note = self._second.note(path.stem) if self._second else None
+        except OSError as cause:
+            self.second_problem = str(cause)
+            return []
+        return [self._opened(path, note)] if note else []
+
+    def _acknowledged(self, path: Path) -> list[Checkpoint]:
+        """What we told callers to be durable must be there, whoever put this file under its name."""
+        ours = path.name == self._newest and self._leaves.size
+        return (
+            [Checkpoint(self._origin(path), self._leaves.size, self._leaves.tree.root(), "")] if ours else []
+        )
 
     def _opened(self, path: Path, note: str) -> Checkpoint:
         try:
             found = self._signer.verifier.open(note)
         except BadNote as wrong:
-            raise LogFileError(f"{path.name}: its last checkpoint: {wrong}") from wrong
+            raise LogFileError(f"its last checkpoint: {wrong}") from wrong
         if found.origin != self._origin(path):
-            raise LogFileError(f"{path.name}: its last checkpoint is about {found.origin}")
+            raise LogFileError(f"its last checkpoint is about {found.origin}")
         return found
 
     def _second_place_knows_us(self) -> None:
@@ -183,11 +191,19 @@ class Book:
         if known and known[-1] > max(ours, default=""):
             raise LogFileError(f"{known[-1]}.db is gone, but {self._second.folder} keeps a checkpoint of it")
 
+    def _publish_key(self) -> None:
+        path, line = self.folder / "audit.pub", f"{self._signer.verifier}\n".encode()
+        try:
+            if not path.exists() or path.read_bytes() != line:
+                write_atomically(path, line, 0o644)
+        except OSError as cause:
+            raise LogFileError(str(cause)) from cause
+
     def _mend(self) -> None:
         """After a failure nobody knows what became durable; look."""
         if self._sound:
             return
-        if self._file is None or self._file.count() != self.tree.size:
+        if self._file is None or self._file.count() != self.size:
             self._recover()
         self._sound = True
 
@@ -196,20 +212,10 @@ class Book:
     def _append(self, entries: Sequence[Entry]) -> None:
         assert self._file is not None
         self._sound = False
-        self._file.append(self.tree.size, [e.body for e in entries])
+        self._file.append(self.size, [e.body for e in entries])
         for e in entries:
-            self._pending.note(self.tree.size, e.kind, e.call_id)
-            self.tree.append(leaf_hash(e.body))
-        self._last = entries[-1].body
+            self._leaves.add(e.body, e.kind, e.call_id)
         self._sound = True
-
-    def _grow(self, body: bytes) -> None:
-        try:
-            self._pending.read(self.tree.size, body)
-        except ValueError as wrong:
-            raise LogFileError(f"record {self.tree.size} is damaged: {wrong}") from wrong
-        self.tree.append(leaf_hash(body))
-        self._last = body
 
     def _begin(self, month: tuple[int, int], previous: dict[str, object]) -> None:
         path = self.folder / months.name(month)
@@ -219,26 +225,24 @@ class Book:
                 origin=self._origin(path),
                 key=str(self._signer.verifier),
                 previous=previous or None,
-                open=sorted(self._pending.calls),
+                open=sorted(self._leaves.pending.calls),
             )
         )
         self._file = Appending.create(path, first)
-        self.tree, self._last, self.signed = Tree([leaf_hash(first)]), first, 0
-        # Decisions of the last file, whose outcomes will stand in this one.
-        self._pending.calls = dict.fromkeys(self._pending.calls, 0)
+        self._leaves, self.signed = Leaves(), 0
+        self._leaves.read(first)
         self._month_ends = months.end(month)
 
     def _rotate(self) -> None:
         """Close this month's file, sign its end, and begin the next with what was signed."""
         assert self._file is not None
         old = self._file.path
-        if not self._is_closed():
-            closing = record.event(record.CLOSED, open=sorted(self._pending.calls))
+        if not self._leaves.closed:
+            closing = record.event(record.CLOSED, open=sorted(self._leaves.pending.calls))
             self._append([Entry(record.encoded(closing), record.CLOSED, "")])
         note = self._sign()
         self._sound = False
-        self._file.close()
-        self._file = None
+        self._close_file()
         # A clock that was set back must not lead into a file that is closed.
         self._begin(
             max(months.current(), months.after(months.of(old.name))), {"file": old.name, "checkpoint": note}
@@ -246,19 +250,16 @@ class Book:
         self._newest = self.name
         self._sound = True
 
-    def _is_closed(self) -> bool:
-        return f'"kind":"{record.CLOSED}"'.encode() in self._last[:40]
-
     def _sign(self) -> str:
         assert self._file is not None
         path = self._file.path
         note = self._signer.sign(
-            Checkpoint(self._origin(path), self.tree.size, self.tree.root(), clock.iso())
+            Checkpoint(self._origin(path), self.size, self._leaves.tree.root(), clock.iso())
         )
         self._sound = False
-        self._file.keep_checkpoint(self.tree.size, note)
+        self._file.keep_checkpoint(self.size, note)
         self._sound = True
-        self.signed, self.signed_at = self.tree.size, clock.mono()
+        self.signed, self.signed_at = self.size, clock.mono()
         if self._second is not None:
             try:
                 self._second.keep(path.stem, note)
@@ -270,10 +271,13 @@ class Book:
     def _origin(self, path: Path) -> str:
         return f"{self._signer.verifier.name}/{path.stem}"
 
-    def _release(self) -> None:
+    def _close_file(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _release(self) -> None:
+        self._close_file()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

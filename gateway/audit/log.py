@@ -21,7 +21,7 @@ from gateway import clock, limits
 from gateway.audit import record as records
 from gateway.audit.book import Book, Entry, Recovery
 from gateway.audit.checkpoint import SecondPlace, Signer
-from gateway.audit.keys import signing_key, write_atomically
+from gateway.audit.keys import signing_key
 from gateway.audit.sqlite import LogFileError
 from gateway.errors import Sealed
 
@@ -134,7 +134,7 @@ class SqliteAuditLog:
         )
         age = round(max(0.0, clock.mono() - book.signed_at))
         signed = f"checkpoint at {book.signed} {age} s ago, {second}" if book.signed else "no checkpoint yet"
-        return True, f"{book.tree.size} records in {book.name}; {signed}; unanchored"
+        return True, f"{book.size} records in {book.name}; {signed}; unanchored"
 
     # the loop's side
 
@@ -210,11 +210,8 @@ class SqliteAuditLog:
     def _run(self, opened: "asyncio.Future[Recovery]") -> None:
         try:
             signer = Signer(self._name, signing_key(self._key_file))
-            book = Book(
-                self._folder, signer, self._second, checkpoint_seconds=self._checkpoint_seconds
-            )
+            book = Book(self._folder, signer, self._second, checkpoint_seconds=self._checkpoint_seconds)
             recovery = book.open()
-            write_atomically(self._folder / "audit.pub", f"{signer.verifier}\n".encode(), 0o644)
         except Exception as cause:
             self._post(_settle, opened, cause)
             return
