@@ -221,6 +221,7 @@ async def test_a_page_token_is_bound_to_its_person_and_query(connect: Connect) -
             (ana, "project = OPEN", "é"),
             (ana, "project = OPEN", ""),
             (stranger, "project = OPEN", token),
+            (client.session(grant_of("ana", issuer="https://other.example.com")), "project = OPEN", token),
         ):
             with pytest.raises(InvalidCall, match="`next` does not belong"):
                 session.open_page(query, given)

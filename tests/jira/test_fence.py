@@ -64,7 +64,7 @@ def test_an_issue_keeps_peoples_text_inside(attack: str) -> None:
     assert before.split("\n")[0] == "OPEN-1 | Bug | In Progress | High | https://j/browse/OPEN-1"
     marks = re.findall(r"⟦[^⟧]*⟧", between)
     assert len(marks) == 5
-    assert between.count("⟦") == 5
+    assert between.count("⟦") == between.count("⟧") == 5
     assert all(mark.startswith(f"⟦{nonce} ") for mark in marks)
     assert not re.search(
         r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e01ef]",
@@ -81,7 +81,7 @@ def test_the_structured_form_is_marked_too(attack: str) -> None:
     for text in (*bodies, result.structured["fields"]["customfield_1"]):
         assert text.startswith(f"⟦jira text {nonce}⟧\n")
         assert text.endswith(f"\n⟦end {nonce}⟧")
-        assert text.count("⟦") == 2
+        assert text.count("⟦") == text.count("⟧") == 2
     assert "\n" not in result.structured["summary"]
     assert "⟦" not in result.structured["summary"]
 
@@ -96,7 +96,7 @@ def test_a_search_keeps_one_line_an_issue(attack: str) -> None:
     assert len(lines) == 2
     assert [row.count(" | ") for row in lines] == [6, 6]
     assert before.startswith("2 issues; no further page.\n")
-    assert "⟦" not in between
+    assert not {"⟦", "⟧"} & set(between)
 
 
 def test_each_answer_has_its_own_nonce() -> None:
