@@ -62,6 +62,11 @@ def function(name: str, arguments: tuple[str, ...], now: float) -> float | None:
     away = period(shift if shift[-1:].isalpha() else f"{shift}{unit[0] if unit != 'month' else 'M'}")
     if away is None:
         raise JiraError(400, f"The argument '{shift}' of the function '{name}' is not a period.")
-    day = datetime.fromtimestamp(now + away, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    start = _STARTS[unit](day)
-    return start.timestamp() if edge == "start" else _NEXT[unit](start).timestamp() - 0.001
+    try:
+        day = datetime.fromtimestamp(now + away, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        start = _STARTS[unit](day)
+        return start.timestamp() if edge == "start" else _NEXT[unit](start).timestamp() - 0.001
+    except (ValueError, OverflowError, OSError):
+        raise JiraError(
+            400, f"The argument '{shift}' of the function '{name}' leaves the calendar."
+        ) from None

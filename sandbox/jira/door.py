@@ -52,7 +52,11 @@ class Door:
         subject = session.who.name if session.who else ""
         method, path = scope["method"], scope["path"]
         query = scope.get("query_string", b"").decode("latin-1")
-        self.log.append(Logged(method, path, query, subject, body, session.token_id, Headers(scope=scope).get("cookie", "")))
+        self.log.append(
+            Logged(
+                method, path, query, subject, body, session.token_id, Headers(scope=scope).get("cookie", "")
+            )
+        )
         scope["state"] = {**scope.get("state", {}), "session": session, "body": body}
         app = _announced(session, refusal(refused) if refused else self.app)
         fault = self.faults.before(Asked(method, path, subject))

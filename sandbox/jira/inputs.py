@@ -81,6 +81,8 @@ def _updated(target: Target, update: Mapping[str, Any]) -> dict[str, Any]:
             before = wanted.get(name, list(target.issue.labels) if target.issue else [])
             if verb == "set":
                 wanted[name] = value
+            elif not isinstance(before, list):
+                raise _wrong(name, "data was not an array")
             elif name == "labels" and verb == "add":
                 wanted[name] = [*before, value]
             elif name == "labels" and verb == "remove":

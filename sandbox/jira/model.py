@@ -220,8 +220,8 @@ class Site:
 
     def issue(self, id_or_key: str) -> Issue | None:
         """By id, key in any case, or a key that it bore before it was moved."""
-        if id_or_key.isascii() and id_or_key.isdigit():
-            return next((i for i in self.issues.values() if i.id == int(id_or_key)), None)
+        if id_or_key.isdigit():
+            return next((i for i in self.issues.values() if str(i.id) == id_or_key), None)
         key = id_or_key.upper()
         return self.issues.get(self.moved.get(key, key))
 

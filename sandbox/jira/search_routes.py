@@ -58,7 +58,7 @@ def get_search(call: Call) -> Response:
         fields=call.texts("fields"),
         expand=call.text("expand"),
         properties=call.texts("properties"),
-        reconcile_issues=[int(i) for i in call.texts("reconcileIssues") if i.isascii() and i.isdigit()],
+        reconcile_issues=[int(i[:18]) for i in call.texts("reconcileIssues") if i.isascii() and i.isdigit()],
     )
     return answer(_page(call, wanted))
 

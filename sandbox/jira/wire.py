@@ -20,6 +20,9 @@ from sandbox.jira.permissions import Who
 from sandbox.jira.views import Views
 
 JSON = "application/json;charset=UTF-8"
+_DIGITS = 18
+"""More do not fit the 64 bits of Jira's numbers."""
+
 PROBLEM = "application/problem+json;charset=UTF-8"
 
 
@@ -62,7 +65,7 @@ class Call:
         value = self.text(name)
         if not value:
             return default
-        if not value.removeprefix("-").isdecimal() or not value.isascii():
+        if len(value) > _DIGITS or not value.removeprefix("-").isdecimal() or not value.isascii():
             raise problem(400, f"Failed to convert '{name}' with value: '{value}'", self.request.url.path)
         return max(least, min(most, int(value)))
 

@@ -120,7 +120,7 @@ def link(site: Site, who: Who, body: Any) -> Link:
     is missing; a second equal link changes nothing."""
     if not isinstance(body, dict):
         raise JiraError(400, "Invalid request payload. Refer to the REST API documentation and try again.")
-    wanted = body.get("type") or {}
+    wanted = body["type"] if isinstance(body.get("type"), dict) else {}
     kind = next(
         (t for t in LINK_TYPES if wanted.get("name") == t.name or wanted.get("id") == str(t.id)), None
     )
