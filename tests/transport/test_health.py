@@ -1,10 +1,17 @@
 """Alive, ready, and which version."""
 
+from functools import partial
+
 import orjson
 
 from gateway import __version__
-from gateway.transport.health import Readiness, health_routes
+from gateway.transport.health import Readiness, State, health_routes
 from tests.transport.world import World, ask
+
+
+def asked(states: dict[str, tuple[bool, str]]) -> dict[str, State]:
+    """Parts that answer with these states."""
+    return {name: partial(states.__getitem__, name) for name in states}
 
 
 async def test_alive_and_version(world: World) -> None:
@@ -19,7 +26,7 @@ async def test_alive_and_version(world: World) -> None:
 async def test_ready_names_each_part() -> None:
     """One part that is not ready makes the gateway unready and says why."""
     states = {"identity": (True, "2 keys"), "audit": (False, "sealed: disk full")}
-    app = health_routes({name: (lambda s=state: s) for name, state in states.items()})["/readyz"]
+    app = health_routes(asked(states))["/readyz"]
     status, body = await ask(app, b"", {}, path="/readyz", method="GET")
     assert status == 503
     assert orjson.loads(body) == {
@@ -30,7 +37,6 @@ async def test_ready_names_each_part() -> None:
         },
     }
     states["audit"] = (True, "unanchored")
-    app = health_routes({name: (lambda s=state: s) for name, state in states.items()})["/readyz"]
     assert (await ask(app, b"", {}, path="/readyz", method="GET"))[0] == 200
     assert (await ask(app, b"", {}, path="/readyz", method="POST"))[0] == 405
 

@@ -53,7 +53,7 @@ def test_an_id_is_a_string_or_an_integer(id: Any) -> None:
 def test_an_id_comes_back_as_it_was(id: Any) -> None:
     """Byte for byte in meaning: same type, same value."""
     message = jsonrpc.read(orjson.dumps({**GOOD, "id": id}))
-    assert message.id == id and type(message.id) is type(id)
+    assert message.id is not None and message.id == id and type(message.id) is type(id)
     assert orjson.loads(jsonrpc.result(id, b"{}"))["id"] == id
 
 
@@ -95,7 +95,11 @@ def test_a_member_named_twice_is_refused(body: bytes) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text() | st.sampled_from([':', '":"', '\\"', "\\"]),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.text()
+    | st.sampled_from([":", '":"', '\\"', "\\"]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=20,
 )
@@ -105,7 +109,9 @@ JSON = st.recursive(
 def test_good_messages_are_never_taken_for_duplicates(value: Any, spaced: bool) -> None:
     """Colons, quotes and backslashes inside strings do not confuse the count."""
     whole = {**GOOD, "params": {"a": value}}
-    body = json.dumps(whole, indent=1 if spaced else None, ensure_ascii=spaced).encode("utf-8", "surrogatepass")
+    body = json.dumps(whole, indent=1 if spaced else None, ensure_ascii=spaced).encode(
+        "utf-8", "surrogatepass"
+    )
     try:
         message = jsonrpc.read(body)
     except Malformed as problem:

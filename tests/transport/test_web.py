@@ -28,7 +28,8 @@ def test_our_own_hosts_are_served(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "gw.example", "gw.example:8443.evil.example", "gw.example:84430", "", "127.0.0.1"]
+    "host",
+    ["evil.example", "gw.example", "gw.example:8443.evil.example", "gw.example:84430", "", "127.0.0.1"],
 )
 def test_other_hosts_are_misdirected(host: str) -> None:
     """421: DNS rebinding ends here."""
@@ -50,7 +51,8 @@ def test_allowed_origins_are_served(origin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["null", "", "http://gw.example:8443", "https://gw.example:8443.evil.example", "https://evil.example"]
+    "origin",
+    ["null", "", "http://gw.example:8443", "https://gw.example:8443.evil.example", "https://evil.example"],
 )
 def test_other_origins_are_forbidden(origin: str) -> None:
     """403, as MCP demands of every connection with an Origin."""
