@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 from mcp import MCPError
-from mcp.server import Server, ServerRequestContext
+from mcp.server import CacheHint, Server, ServerRequestContext
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import (
     INVALID_PARAMS,
@@ -63,6 +63,7 @@ class Fallback:
             version=catalogue.SERVER_INFO["version"],
             title=catalogue.TITLE,
             instructions=catalogue.INSTRUCTIONS,
+            cache_hints={"server/discover": CacheHint(ttl_ms=limits.DISCOVER_FRESH_MS, scope="private")},
             # Without it the SDK runs the whole tools/list handler before each tools/call.
             get_tool_input_schema=tools.schema,
             on_list_tools=self._list_tools,
