@@ -76,7 +76,7 @@ def _tool(tool: Tool) -> str:
 PAGES = {"docs/settings.md": settings_page, "docs/tools.md": tools_page}
 
 if __name__ == "__main__":
-    stale = [name for name, page in PAGES.items() if (ROOT / name).read_text(encoding="utf-8") != page()]
+    stale = [n for n, page in PAGES.items() if not (ROOT / n).exists() or (ROOT / n).read_text("utf-8") != page()]
     if "--check" in sys.argv:
         sys.exit(f"stale: {', '.join(stale)}; run scripts/docs.py" if stale else 0)
     for name, page in PAGES.items():

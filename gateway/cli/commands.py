@@ -1,9 +1,15 @@
 """From the command line's words to the functions that do the work: the defaults are chosen here."""
 
 import argparse
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from gateway.cli import audit
+import orjson
+
+from gateway.cli import FAILED, POLICY, audit
+from gateway.config import shipped_policies
+from gateway.errors import ConfigError
 
 RECORD = Path("data/audit")
 RULES = Path("policies")
@@ -31,11 +37,24 @@ def policy_check(arguments: argparse.Namespace) -> int:
     """`policy check [DIR]`."""
     from gateway.cli import policy
 
-    return policy.check(arguments.dir or RULES, arguments.json)
+    return _rules(arguments, FAILED, lambda folder: policy.check(folder, arguments.json))
 
 
 def policy_test(arguments: argparse.Namespace) -> int:
     """`policy test [DIR] [--mutate]`."""
     from gateway.cli import policy
 
-    return policy.test(arguments.dir or RULES, arguments.json, mutate=arguments.mutate)
+    return _rules(arguments, POLICY, lambda folder: policy.test(folder, arguments.json, mutate=arguments.mutate))
+
+
+def _rules(arguments: argparse.Namespace, failed: int, run: Callable[[Path], int]) -> int:
+    """Run on the named folder, on ./policies, or on the bundle that ships; a bundle that cannot be read fails."""
+    folder = arguments.dir or (RULES if RULES.is_dir() else shipped_policies())
+    try:
+        return run(folder)
+    except ConfigError as wrong:
+        if arguments.json:
+            print(orjson.dumps({"good": False, "problems": wrong.problems}).decode())
+        else:
+            print("\n".join(wrong.problems), file=sys.stderr)
+        return failed
