@@ -57,7 +57,8 @@ class _Line:
             return
         marks: list[Node] = []
         for mark in self.marks:
-            if mark not in marks and not (code and mark["type"] != "link"):
+            # One of a kind: an address in angle brackets may stand in a link, and stays part of it.
+            if all(mark["type"] != m["type"] for m in marks) and not (code and mark["type"] != "link"):
                 marks.append(mark)
         if code:
             marks.append({"type": "code"})

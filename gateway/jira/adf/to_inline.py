@@ -1,6 +1,7 @@
 """Inline Markdown: escaping, code spans and the delimiters of marks (CommonMark 0.31 §2.4, §6)."""
 
 import re
+import string
 from typing import Any
 
 CODE = "code"
@@ -15,21 +16,34 @@ _SUSPECTS = "\\`*_]<~&\n\r"
 _SPECIAL = re.compile(
     r"""\\(?=[!-/:-@\[-`{-~]|\s*$)  # a backslash before punctuation
       | `
-      | (?:(?<=\S)|^)\*|\*(?=\S|\s*$)  # not alone between blanks
+      | (?<=\S)\*|\*(?=\S|\s*$)  # not alone between blanks
       | (?<![A-Za-z0-9])_|_(?![A-Za-z0-9])
       | \](?=\(|\s*$)
       | <(?=[A-Za-z/!?])|<(?=\s*$)
-      | ~(?=~|\s*$)|(?:(?<=~)|^)~
+      | ~(?=~|\s*$)|(?<=~)~
       | &(?=\#?[A-Za-z0-9]+;)|&(?=\s*$)
     """,
     re.VERBOSE,
 )
+_SIGNS = frozenset(string.punctuation)
+_CONTROLS = bytes(range(9)) + b"\x0b\x0c" + bytes(range(14, 32)) + b"\x7f"
 _BRACKET = re.compile(r"[\[\]]")
 _NEWLINES = re.compile(r"\s*[\r\n]\s*")
 _TICKS = re.compile(r"`+")
 _PLAIN_HREF = re.compile(r"[^\s<>()\\&*_`\[\]\x00-\x20\x7f]+")
 _AUTOLINK = re.compile(r"(?:https?|mailto|ftp):[^\s<>\\&*_`\[\]\x00-\x20\x7f]+")
 _ODD_HREF = re.compile(r"[<>\\\s\x00-\x20\x7f&]")
+
+
+def clean(text: str) -> str:
+    """`text` without control characters and halves of characters, which no reader needs and some obey."""
+    try:
+        raw = text.encode()
+    except UnicodeEncodeError:
+        raw = text.encode("utf-8", "replace")
+        text = raw.decode()
+    kept = raw.translate(None, _CONTROLS)
+    return text if len(kept) == len(raw) else kept.decode()
 
 
 def escaped(text: str, *, in_link: bool = False) -> str:
@@ -65,7 +79,7 @@ def _sign(mark: Mark) -> str:
 
 def _like_letter(char: str) -> bool:
     """Neither blank nor punctuation to CommonMark, or perhaps so."""
-    return char.isalnum() or (ord(char) > 127 and not char.isspace())
+    return char not in _SIGNS and char not in " \t\n\xa0"
 
 
 def marked(runs: list[Run]) -> str:
@@ -114,6 +128,9 @@ class _Writer:
         for number, mark in enumerate(opening, 1):
             other = next((m for m in opening[number:] if _sign(m) != _sign(mark)), None)
             self.begin(mark, _sign(other) if other else core[0])
+        written = "".join(self.out[-2:])
+        if core[0] in "*~" and written and written[-1] in "*~":
+            core = "\\" + core
         self.out.append(core)
 
     def lasts(self, at: int, mark: Mark) -> int:
@@ -126,11 +143,17 @@ class _Writer:
         """Open `mark`. A delimiter between a letter and a sign opens nothing: then the letter is written
         as an entity, whose semicolon is a sign too."""
         before = "".join(self.out[-2:])
-        if not isinstance(mark, tuple) and before and not following.isalnum() and _like_letter(before[-1]):
-            at = -1 if self.out[-1] else -2
+        at = -1 if self.out and self.out[-1] else -2
+        if isinstance(mark, tuple):
+            if before.endswith("!"):  # would make a picture of the link
+                self.out[at] = f"{self.out[at][:-1]}\\!"
+        elif before and not following.isalnum() and _like_letter(before[-1]):
             if len(self.out[at]) == 1:
                 return  # the entity would touch the delimiter before it
-            self.out[at] = f"{self.out[at][:-1]}&#{ord(before[-1])};"
+            head = self.out[at][:-1]
+            if (len(head) - len(head.rstrip("\\"))) % 2:
+                head += "\\"  # it stood before a letter and meant itself
+            self.out[at] = f"{head}&#{ord(before[-1])};"
         self.open_.append(mark)
         self.out.append(_DELIMITERS.get(mark, "["))
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from gateway.jira.adf.to_inline import CODE, Mark, code_span, escaped, marked
+from gateway.jira.adf.to_inline import CODE, Mark, clean, code_span, escaped, marked
 
 DEEPEST = 60
 """levels of ADF; Jira's editor makes about ten."""
@@ -141,7 +141,7 @@ def _inline(nodes: list[dict[str, Any]], depth: int) -> str:
         text, marks = node.get("text"), node.get("marks")
         if not isinstance(text, str):
             continue
-        looks = _marks(marks) if marks else ()
+        text, looks = clean(text), _marks(marks) if marks else ()
         any_marks = any_marks or looks != ()
         if texts and texts[-1][1] == looks:
             text = texts.pop()[0] + text
@@ -169,7 +169,7 @@ def _marks(marks: Any) -> tuple[Mark, ...]:
         elif kind == "link":
             href, title = _attrs(mark).get("href"), _attrs(mark).get("title")
             if isinstance(href, str) and href and not _UNSAFE.match(href):
-                found.append((href, title if isinstance(title, str) else ""))
+                found.append((clean(href), clean(title) if isinstance(title, str) else ""))
     if CODE in found:
         return (CODE, *[mark for mark in found if isinstance(mark, tuple)][:1])
     return tuple(sorted(set(found), key=repr))
@@ -208,9 +208,7 @@ def _card(attrs: dict[str, Any]) -> str:
     url = attrs.get("url") or (data.get("url") if isinstance(data, dict) else None)
     if not isinstance(url, str):
         return _unsupported("card")
-    return (
-        f"<{url}>" if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>\x00-\x1f]*", url) else escaped(url)
-    )
+    return f"<{url}>" if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>\x00-\x1f]*", url) else _plain(url)
 
 
 def _date(timestamp: Any) -> str:
@@ -221,7 +219,7 @@ def _date(timestamp: Any) -> str:
 
 
 def _plain(text: Any) -> str:
-    return escaped(" ".join(text.split())) if isinstance(text, str) else ""
+    return escaped(clean(" ".join(text.split()))) if isinstance(text, str) else ""
 
 
 def _word(text: Any) -> str:
@@ -234,7 +232,7 @@ def _unsupported(kind: Any) -> str:
 
 def _code(node: dict[str, Any]) -> str:
     text = "".join(t for child in _children(node) if isinstance(t := child.get("text"), str))
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = clean(text).replace("\r\n", "\n").replace("\r", "\n")
     longest = max((len(run) for run in _FENCE.findall(text)), default=2)
     fence = "`" * (longest + 1)
     language = _attrs(node).get("language")
