@@ -7,6 +7,7 @@ bundle never changes; a changed folder becomes another bundle.
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from gateway import limits
@@ -138,6 +139,7 @@ def read(folder: Path, actions: Iterable[ActionSpec], *, site: str = "jira") -> 
     return build(snapshot(folder), actions, site=site)
 
 
+@lru_cache(maxsize=4)
 def _schema(text: str) -> Schema:
     try:
         return Schema(text)

@@ -149,10 +149,12 @@ def unknown(name: str) -> Json:
 
 def _answer(result: cedarpy.AuthzResult) -> Answer:
     errors = tuple(_error(text) for text in result.diagnostics.errors)
-    allowed = result.decision is cedarpy.Decision.Allow and not errors
+    said_allow = result.decision is cedarpy.Decision.Allow
     if result.decision is cedarpy.Decision.NoDecision and not errors:
         errors = ("policy_error:request: Cedar gave no decision",)
-    return Answer(allowed, tuple(sorted(result.diagnostics.reasons)), errors)
+    if said_allow and errors:
+        return Answer(False, (), errors)
+    return Answer(said_allow, tuple(sorted(result.diagnostics.reasons)), errors)
 
 
 def _error(text: str) -> str:

@@ -53,7 +53,8 @@ def second_factor(amr: Iterable[str]) -> bool:
 
 def principal_id(issuer: str, subject: str) -> str:
     """Issuer and subject in one ASCII text that no other pair gives: each percent-encoded, joined by `|`."""
-    return f"{quote(issuer, safe=':/')}|{quote(subject, safe=':/@')}"
+    parts = (quote(issuer, ":/", errors="surrogatepass"), quote(subject, ":/@", errors="surrogatepass"))
+    return "|".join(parts)
 
 
 class Circumstances(Protocol):

@@ -1,7 +1,7 @@
 """A small logic between Cedar and JQL: what is asked of an unknown issue, and how JQL says it.
 
     True, False           known
-    Opaque(rule)          JQL cannot say it
+    Opaque()              JQL cannot say it
     OneOf(field, values)  the field has one of these values
     Filled(field)         the field is not empty
     Not, All, Any         as usual
@@ -12,16 +12,14 @@ may be empty adds `OR f is EMPTY`. What JQL cannot say widens the search whereve
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gateway import jql
 
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """A condition that JQL cannot express, and the rule that it stands in."""
-
-    rule: str
+    """A condition that JQL cannot express."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,29 +91,25 @@ NOTHING = jql.Clause(jql.Field("project"), "is", jql.EMPTY)
 """JQL that no issue matches: every issue has a project."""
 
 
-@dataclass(slots=True)
-class Translation:
-    """A formula in JQL: a superset of what the formula allows, exact unless `opaque` names rules."""
+def to_jql(formula: Formula, *, holds: bool = True) -> jql.Node | bool:
+    """The JQL for `formula` (or, unless `holds`, for its contrary); True for no restriction.
 
-    opaque: set[str] = field(default_factory=set)
-
-    def node(self, formula: Formula, *, holds: bool = True) -> jql.Node | bool:
-        """The JQL for `formula` (or, unless `holds`, for its contrary); True for no restriction."""
-        match formula:
-            case bool():
-                return formula is holds
-            case Opaque(rule):
-                self.opaque.add(rule)
-                return True
-            case OneOf(name, values):
-                return _one_of(name, values, holds)
-            case Filled(name):
-                return _clause(name, "is not" if holds else "is", jql.EMPTY)
-            case Not(part):
-                return self.node(part, holds=not holds)
-            case All(parts) | Any(parts):
-                nodes = [self.node(part, holds=holds) for part in parts]
-                return _joined(nodes, jql.And if isinstance(formula, All) is holds else jql.Or)
+    It finds everything that the formula allows, and nothing else where the formula has no `Opaque`.
+    """
+    match formula:
+        case bool():
+            return formula is holds
+        case Opaque():
+            return True
+        case OneOf(name, values):
+            return _one_of(name, values, holds)
+        case Filled(name):
+            return _clause(name, "is not" if holds else "is", jql.EMPTY)
+        case Not(part):
+            return to_jql(part, holds=not holds)
+        case All(parts) | Any(parts):
+            nodes = [to_jql(part, holds=holds) for part in parts]
+            return _joined(nodes, jql.And if isinstance(formula, All) is holds else jql.Or)
 
 
 def _one_of(name: str, values: tuple[str, ...], holds: bool) -> jql.Node:

@@ -18,10 +18,10 @@ from gateway.policy.formula import (
     Formula,
     OneOf,
     Opaque,
-    Translation,
     contrary,
     every,
     some,
+    to_jql,
 )
 from gateway.policy.schema import ISSUE
 
@@ -65,14 +65,16 @@ class Residual:
     def __init__(self, kind: str, site: str) -> None:
         self.kind = kind
         self.site = site
-        self.rule = ""
+        self.opaque: set[str] = set()
+        """Rules of which a part was not understood: JQL cannot say it, or it fails."""
+        self._rule = ""
 
     def split(self, partial: Partial) -> tuple[dict[str, Formula], dict[str, Formula]]:
         """The formulas of the permits, and of the forbids, by rule."""
         permits: dict[str, Formula] = {}
         forbids: dict[str, Formula] = {}
         for rule, residual in sorted(partial.residuals.items()):
-            self.rule = rule
+            self._rule = rule
             bodies = (self._condition(condition) for condition in residual["conditions"])
             (permits if residual["effect"] == "permit" else forbids)[rule] = every(bodies)
         return permits, forbids
@@ -117,7 +119,8 @@ class Residual:
         return self._opaque()
 
     def _opaque(self) -> Formula:
-        return Opaque(self.rule)
+        self.opaque.add(self._rule)
+        return Opaque()
 
     def _is(self, operands: Any) -> Formula:
         if operands["entity_type"] != f"Jira::{self.kind}":
@@ -183,12 +186,12 @@ def restriction(partial: Partial, residual: Residual) -> Restriction:
     if partial.errors:
         return Restriction(_text(NOTHING), (), partial.errors)
     permits, forbids = residual.split(partial)
-    translation = Translation()
-    node = translation.node(every((some(permits.values()), contrary(some(forbids.values())))))
+    node = to_jql(every((some(permits.values()), contrary(some(forbids.values())))))
+    inexact = tuple(sorted(residual.opaque))
     if node is True:
-        return Restriction(None, tuple(sorted(translation.opaque)), ())
+        return Restriction(None, inexact, ())
     found = NOTHING if isinstance(node, bool) else node
-    return Restriction(_text(found), tuple(sorted(translation.opaque)), ())
+    return Restriction(_text(found), inexact, ())
 
 
 def _text(node: jql.Node) -> str:

@@ -105,7 +105,7 @@ class Subjects:
         """The caller with a given agent. Never raises: see `Subject.problem`."""
         record: dict[str, Any] = {
             "principal": principal_id(caller.issuer, caller.subject),
-            "agent": caller.client,
+            "agent": caller.client if caller.client.isprintable() else ascii(caller.client),
         }
         try:
             who = persona(caller, agent, self._bundle.directory, self._bundle.person)
