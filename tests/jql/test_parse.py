@@ -95,6 +95,8 @@ def test_the_empty_query_is_grammatical() -> None:
         (r'"\ud83d\uDE00"', "\U0001f600"),
         ('"\U0001f600"', "\U0001f600"),
         ("a\u00a0b", "a\u00a0b"),
+        ("\u00a01", "\u00a01"),
+        ("\u20281", "\u20281"),
         ("ＡＮＤ", "ＡＮＤ"),
     ],
 )
