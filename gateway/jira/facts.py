@@ -7,10 +7,14 @@ be decided on, and the call ends as `Unavailable`.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+import msgspec
 
 from gateway.errors import Unavailable
 from gateway.model import Resource
+
+T = TypeVar("T")
 
 POLICY_FIELDS = (
     "summary",
@@ -27,6 +31,56 @@ POLICY_FIELDS = (
 """Jira fields that every look at an issue asks for; `summary` is for the reader of the record."""
 
 
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Named(msgspec.Struct):
+    name: Text
+
+
+class _Category(msgspec.Struct):
+    key: Text
+
+
+class _Status(msgspec.Struct):
+    name: Text
+    statusCategory: _Category
+
+
+class _Account(msgspec.Struct):
+    accountId: Text
+
+
+class _Project(msgspec.Struct):
+    key: Text
+    projectCategory: _Named | None = None
+
+
+class _StubFields(msgspec.Struct):
+    issuetype: _Named
+    status: _Status
+    priority: _Named | None = None
+
+
+class _Fields(_StubFields, kw_only=True):
+    project: _Project
+    labels: list[str] | None = None
+    components: list[_Named] | None = None
+    security: _Named | None = None
+    reporter: _Account | None = None
+    assignee: _Account | None = None
+
+
+class _Stub(msgspec.Struct):
+    key: Text
+    fields: _StubFields
+
+
+class _Issue(msgspec.Struct):
+    key: Text
+    fields: _Fields
+
+
 def issue_resource(raw: Any) -> Resource:
     """An issue (`GET issue/{key}` or a row of `POST search/jql`) as Cedar's `Issue`.
 
@@ -34,23 +88,20 @@ def issue_resource(raw: Any) -> Resource:
     Jira has them projectCategory, priority, securityLevel (the level's name), reporter and assignee
     (accountId). Raises `Unavailable` when a deciding piece is missing or malformed.
     """
-    fields = _object(raw, "fields")
-    project = _object(fields, "project")
-    facts = {
-        "project": _text(project, "key"),
-        **_kind_and_status(fields),
-        "labels": sorted({label.lower() for label in _texts(fields.get("labels"))}),
-        "components": sorted({_text(item, "name") for item in _list(fields.get("components"))}),
-    }
-    optional = {
-        "projectCategory": _named(project.get("projectCategory"), "name"),
-        "priority": _named(fields.get("priority"), "name"),
-        "securityLevel": _named(fields.get("security"), "name"),
-        "reporter": _account(fields.get("reporter")),
-        "assignee": _account(fields.get("assignee")),
-    }
-    facts.update({name: value for name, value in optional.items() if value is not None})
-    return Resource("Issue", _text(raw, "key"), facts)
+    issue = _checked(raw, _Issue)
+    fields = issue.fields
+    facts = {"project": fields.project.key, **_kind_and_status(fields)}
+    facts["labels"] = sorted({label.lower() for label in fields.labels}) if fields.labels else []
+    facts["components"] = sorted({part.name for part in fields.components}) if fields.components else []
+    if fields.project.projectCategory is not None:
+        facts["projectCategory"] = fields.project.projectCategory.name
+    if fields.security is not None:
+        facts["securityLevel"] = fields.security.name
+    if fields.reporter is not None:
+        facts["reporter"] = fields.reporter.accountId
+    if fields.assignee is not None:
+        facts["assignee"] = fields.assignee.accountId
+    return Resource("Issue", issue.key, facts)
 
 
 def stub_resource(raw: Any) -> Resource:
@@ -59,20 +110,17 @@ def stub_resource(raw: Any) -> Resource:
     `fields` holds summary, status, priority and issuetype. A stub names no project, labels or
     level, so the project is its key's prefix and the rest is unknown.
     """
-    key = _text(raw, "key")
-    fields = _object(raw, "fields")
-    facts = {"project": key.rpartition("-")[0], **_kind_and_status(fields)}
-    priority = _named(fields.get("priority"), "name")
-    if priority is not None:
-        facts["priority"] = priority
-    return Resource("Issue", key, facts)
+    stub = _checked(raw, _Stub)
+    facts = {"project": stub.key.rpartition("-")[0], **_kind_and_status(stub.fields)}
+    return Resource("Issue", stub.key, facts)
 
 
 def project_resource(raw: Any) -> Resource:
     """A project (`GET project/{key}` or a value of `GET project/search`) as Cedar's `Project`."""
-    key = _text(raw, "key")
-    category = _named(raw.get("projectCategory"), "name")
-    return Resource("Project", key, {"key": key} if category is None else {"key": key, "category": category})
+    project = _checked(raw, _Project)
+    category = project.projectCategory
+    facts = {"key": project.key} if category is None else {"key": project.key, "category": category.name}
+    return Resource("Project", project.key, facts)
 
 
 def rows(raw: Any, name: str) -> list[Mapping[str, Any]]:
@@ -83,51 +131,22 @@ def rows(raw: Any, name: str) -> list[Mapping[str, Any]]:
     return found
 
 
-def _kind_and_status(fields: Mapping[str, Any]) -> dict[str, Any]:
-    status = _object(fields, "status")
-    return {
-        "issueType": _text(_object(fields, "issuetype"), "name"),
-        "status": _text(status, "name"),
-        "statusCategory": _text(_object(status, "statusCategory"), "key"),
+def _kind_and_status(fields: _StubFields) -> dict[str, Any]:
+    facts = {
+        "issueType": fields.issuetype.name,
+        "status": fields.status.name,
+        "statusCategory": fields.status.statusCategory.key,
     }
+    if fields.priority is not None:
+        facts["priority"] = fields.priority.name
+    return facts
 
 
-def _account(user: Any) -> str | None:
-    return _named(user, "accountId")
-
-
-def _named(node: Any, name: str) -> str | None:
-    """The text at `name` of an object that may be null or absent; anything else is malformed."""
-    return None if node is None else _text(node, name)
-
-
-def _text(node: Any, name: str) -> str:
-    value = node.get(name) if isinstance(node, dict) else None
-    if not isinstance(value, str) or not value:
-        raise _undecidable(name)
-    return value
-
-
-def _object(node: Any, name: str) -> Mapping[str, Any]:
-    value = node.get(name) if isinstance(node, dict) else None
-    if not isinstance(value, dict):
-        raise _undecidable(name)
-    return value
-
-
-def _list(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise _undecidable("a list")
-    return value
-
-
-def _texts(value: Any) -> list[str]:
-    texts = _list(value)
-    if not all(isinstance(text, str) for text in texts):
-        raise _undecidable("labels")
-    return texts
+def _checked(raw: Any, form: type[T]) -> T:
+    try:
+        return msgspec.convert(raw, form)
+    except msgspec.ValidationError as malformed:
+        raise _undecidable(str(malformed)) from None
 
 
 def _undecidable(what: str) -> Unavailable:

@@ -6,6 +6,7 @@ characters that a person cannot see (controls, bidirectional overrides, tags) ar
 """
 
 import re
+import re
 import secrets
 
 _OPEN, _CLOSE = "⟦", "⟧"
@@ -28,6 +29,10 @@ _UNSEEN = {
 }
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _PLAIN = {**_UNSEEN, ord(_OPEN): "[", ord(_CLOSE): "]", 0x2028: "\n", 0x2029: "\n"}
+
+
+_NOT_FLAT = re.compile(r"^ |  | $|\|")
+"""What a line of plain ASCII still must not have."""
 
 
 class Fence:
@@ -60,6 +65,8 @@ def plain(text: str) -> str:
 
 def line(text: str, limit: int) -> str:
     """`text` as one line of at most `limit` characters, cut with `…`; `|`, our column mark, is replaced."""
+    if len(text) <= limit and text.isascii() and text.isprintable() and _NOT_FLAT.search(text) is None:
+        return text
     flat = " ".join(plain(text).replace("|", "¦").split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 

@@ -6,6 +6,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from gateway import limits
@@ -27,9 +28,7 @@ def cut(fields: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     (`comment.author.displayName`). Case does not matter.
     """
     left = dict(fields)
-    for name in names:
-        head, _, inner = _CLAUSE.sub(r"customfield_\1", name.strip()).partition(".")
-        path = [part for part in inner.split(".") if part]
+    for head, *path in _paths(frozenset(names)):
         for key in _matching(left, head) or [head]:
             if not path:
                 left[key] = HIDDEN
@@ -38,8 +37,17 @@ def cut(fields: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return left
 
 
+@lru_cache(64)
+def _paths(names: frozenset[str]) -> tuple[tuple[str, ...], ...]:
+    """Each name as its parts; an obligation's names are the same from call to call."""
+    plain_names = (_CLAUSE.sub(r"customfield_\1", name.strip()) for name in sorted(names))
+    return tuple((head, *filter(None, rest)) for head, *rest in (name.split(".") for name in plain_names))
+
+
 def _matching(node: Mapping[str, Any], name: str) -> list[str]:
-    return [name] if name in node else [key for key in node if key.lower() == name.lower()]
+    if name in node or name.startswith("customfield_"):  # an id that Jira spells in one way only
+        return [name] if name in node else []
+    return [key for key in node if key.lower() == name.lower()]
 
 
 def _cut_inside(node: Any, path: Sequence[str]) -> Any:
@@ -59,7 +67,10 @@ def _cut_inside(node: Any, path: Sequence[str]) -> Any:
 def label(value: Any, limit: int = 60) -> str:
     """The name of a person, status, priority, option …, as one line; empty for nothing."""
     if isinstance(value, dict):
-        value = next((value[key] for key in _LABELS if isinstance(value.get(key), str)), "")
+        for key in _LABELS:
+            name = value.get(key)
+            if isinstance(name, str):
+                return line(name, limit)
     return line(value, limit) if isinstance(value, str) else ""
 
 
@@ -89,7 +100,7 @@ def minute(value: Any) -> str:
         return line(value, 20)
     if moment.tzinfo is None:
         return moment.isoformat(timespec="minutes")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
+    return moment.astimezone(UTC).isoformat(timespec="minutes")[:16] + "Z"
 
 
 def shown(value: Any) -> str:

@@ -61,9 +61,9 @@ class IssuePage:
 
     def render(self) -> Result:
         fence = Fence()
-        found = _fitted([_row(row) for row in self.rows])
+        found = [_row(row) for row in self.rows]
+        table = _fitted(found)
         page = IssuePageShape(note=fence.note, issues=found, withheld=self.withheld, next=self.next)
-        table = "\n".join(_line(row) for row in found)
         columns = "KEY | type | status | priority | assignee | updated | summary"
         head = _heading(len(found), "issue", self.withheld, self.next)
         text = f"{head}\n{fence.note}\n{columns}\n{fence.around(table)}" if found else head
@@ -174,28 +174,21 @@ class Receipt:
         return Result(msgspec.to_builtins(receipt), f"{key}: {done}. {receipt.url}".rstrip())
 
 
-def _fitted(rows: list[RowShape]) -> list[RowShape]:
-    """The rows, with summaries cut as far as needed so that no row of a page has to be dropped."""
+def _fitted(rows: list[RowShape]) -> str:
+    """The rows as lines, with summaries cut as far as needed so that no row of a page has to be dropped."""
     room = limits.ANSWER_CHARS - limits.PAGE_TOKEN_CHARS - 600
-    lengths = [len(_line(row)) + 1 for row in rows]
-    if sum(lengths) > room:
-        others = sum(lengths) - sum(len(row.summary) for row in rows)
-        for row in rows:
-            row.summary = line(row.summary, max((room - others) // len(rows), 1))
-    return rows
+    table = "\n".join(map(_line, rows))
+    if len(table) <= room:
+        return table
+    others = len(table) - sum(len(row.summary) for row in rows)
+    for row in rows:
+        row.summary = line(row.summary, max((room - others) // len(rows), 1))
+    return "\n".join(map(_line, rows))
 
 
 def _line(row: RowShape) -> str:
-    parts = (
-        row.key,
-        row.type,
-        row.status,
-        row.priority or "-",
-        row.assignee or "-",
-        row.updated,
-        row.summary,
-    )
-    return " | ".join(parts)
+    state = f"{row.key} | {row.type} | {row.status} | {row.priority or '-'}"
+    return f"{state} | {row.assignee or '-'} | {row.updated} | {row.summary}"
 
 
 def _row(row: Mapping[str, Any]) -> RowShape:

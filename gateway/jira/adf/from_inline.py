@@ -85,7 +85,8 @@ class _Line:
         self.marks.remove(mark)
         if not href:
             for node in self.nodes[self.linked_at :]:
-                node["marks"] = [m for m in node.get("marks", []) if m["type"] != "link"]
+                if "marks" in node:
+                    node["marks"] = [m for m in node["marks"] if m["type"] != "link"]
 
     def image(self, token: Token) -> None:
         """A picture elsewhere cannot be shown by Jira: a link to it."""

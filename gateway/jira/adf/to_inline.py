@@ -148,8 +148,8 @@ class _Writer:
             if before.endswith("!"):  # would make a picture of the link
                 self.out[at] = f"{self.out[at][:-1]}\\!"
         elif before and not following.isalnum() and _like_letter(before[-1]):
-            if len(self.out[at]) == 1:
-                return  # the entity would touch the delimiter before it
+            if len(self.out[at]) == 1 and "".join(self.out[:at])[-1:] in ("*", "~"):
+                return  # the entity would spoil the delimiter before it
             head = self.out[at][:-1]
             if (len(head) - len(head.rstrip("\\"))) % 2:
                 head += "\\"  # it stood before a letter and meant itself
