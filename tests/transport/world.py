@@ -57,19 +57,25 @@ REFUSALS: dict[str, GatewayError] = {
 }
 
 
-def tool(name: str, effect: Effect = Effect.READ, properties: Mapping[str, Any] | None = None) -> Tool:
+def tool(
+    name: str,
+    effect: Effect = Effect.READ,
+    properties: Mapping[str, Any] | None = None,
+    schema: Mapping[str, Any] | None = None,
+) -> Tool:
     """A declared tool with as much in it as the transport reads."""
+    flat = {
+        "type": "object",
+        "properties": dict(properties or {}),
+        "required": [],
+        "additionalProperties": False,
+    }
     facts = {
         "name": name,
         "title": name.replace("_", " ").title(),
         "description": f"The tool {name} of the tests.",
         "effect": effect,
-        "input_schema": {
-            "type": "object",
-            "properties": dict(properties or {}),
-            "required": [],
-            "additionalProperties": False,
-        },
+        "input_schema": schema or flat,
         "output_schema": {"type": "object"},
         "idempotent": effect is Effect.READ,
         "digest": "sha256:0",
