@@ -189,7 +189,7 @@ def resource_entities(resource: Resource, reads: Reads, site: str) -> list[Json]
     if not isinstance(project, str) or not PROJECT_KEY.fullmatch(project):
         raise ValueError("the issue's project is not known")
     # A stub of a linked issue names neither labels nor components: it counts as having none.
-    told = {"labels": [], "components": [], **facts}
+    told = {"labels": [], "components": [], **{k: v for k, v in facts.items() if v is not None}}
     attributes = _told({k: v for k, v in ISSUE.items() if k != "project"}, reads.resource, told)
     attributes["project"] = ref("Project", project)
     return [
