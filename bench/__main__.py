@@ -78,7 +78,10 @@ def _free_port() -> int:
 
 
 def medians(rows: Rows) -> dict[tuple[str, str, int], Row]:
-    return {key: {name: statistics.median(r[name] for r in many) for name in many[0]} for key, many in rows.items()}
+    return {
+        key: {name: statistics.median(r[name] for r in many) for name in many[0]}
+        for key, many in rows.items()
+    }
 
 
 def show(rows: dict[tuple[str, str, int], Row]) -> None:
@@ -86,7 +89,17 @@ def show(rows: dict[tuple[str, str, int], Row]) -> None:
     console = Console(width=118)
     for work in WORK:
         table = Table(title=f"{work}, medians", title_justify="left")
-        for column in ("", "clients", "req/s", "p50 ms", "p99 ms", "CPU µs/call", "MiB", "bytes", "upstream/call"):
+        for column in (
+            "",
+            "clients",
+            "req/s",
+            "p50 ms",
+            "p99 ms",
+            "CPU µs/call",
+            "MiB",
+            "bytes",
+            "upstream/call",
+        ):
             table.add_column(column, justify="left" if not column else "right")
         for clients in CLIENTS:
             for (kind, name, many), r in rows.items():
@@ -123,7 +136,10 @@ def main() -> None:
     show(rows)
     held = ratios(rows)
     cores = psutil.cpu_count()
-    print(f"{cores} cores, {platform.machine()}, Python {platform.python_version()}, loopback, stub and load on the same cores")
+    print(
+        f"{cores} cores, {platform.machine()}, Python {platform.python_version()}, loopback, "
+        "stub and load on the same cores"
+    )
     for name, value in held.items():
         print(f"  {name:36} {value}")
     if arguments.json:

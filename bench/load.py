@@ -45,7 +45,11 @@ class Client(asyncio.Protocol):
         self.body += body
 
     def on_message_complete(self) -> None:
-        good = self.parser.get_status_code() == 200 and b'"isError":true' not in self.body and b"BENCH-" in self.body
+        good = (
+            self.parser.get_status_code() == 200
+            and b'"isError":true' not in self.body
+            and b"BENCH-" in self.body
+        )
         self.failed += not good
         self.latencies.append(time.perf_counter() - self.began)
         asyncio.get_running_loop().call_soon(self.next)

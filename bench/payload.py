@@ -15,7 +15,9 @@ def _person(name: str) -> dict[str, Any]:
         "self": f"http://127.0.0.1/rest/api/3/user?accountId={name}",
         "accountId": f"account-{name}",
         "emailAddress": f"{name}@example.com",
-        "avatarUrls": {size: f"http://127.0.0.1/avatar/{name}/{size}" for size in ("16x16", "24x24", "32x32", "48x48")},
+        "avatarUrls": {
+            size: f"http://127.0.0.1/avatar/{name}/{size}" for size in ("16x16", "24x24", "32x32", "48x48")
+        },
         "displayName": name.title(),
         "active": True,
         "timeZone": "Etc/UTC",

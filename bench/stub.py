@@ -108,4 +108,12 @@ class Stub:
 
 if __name__ == "__main__":
     port = int(sys.argv[1])
-    uvicorn.run(Stub(port), host="127.0.0.1", port=port, loop="uvloop", http="httptools", access_log=False, log_level="error")
+    uvicorn.run(
+        Stub(port),
+        host="127.0.0.1",
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="error",
+    )

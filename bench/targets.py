@@ -113,7 +113,9 @@ audience = "{base}"\n[jira]\nurl = "{base}"\nname = "bench"
     )
     tokens = [_mint(base, f"user-{n}", f"{public}/mcp") for n in range(USERS)]
     calls = {
-        "get issue": [_modern(port, t, "jira_get_issue", {"key": f"BENCH-{n}"}) for n, t in enumerate(tokens, 1)],
+        "get issue": [
+            _modern(port, t, "jira_get_issue", {"key": f"BENCH-{n}"}) for n, t in enumerate(tokens, 1)
+        ],
         "search 50": [
             _modern(port, t, "jira_search", {"jql": "project = BENCH", "max_results": 50}) for t in tokens
         ],
@@ -129,7 +131,12 @@ def _mint(base: str, user: str, audience: str) -> str:
 
 
 def _legacy(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+    return {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": tool, "arguments": arguments},
+    }
 
 
 def _modern(port: int, token: str, tool: str, arguments: dict[str, Any]) -> str:

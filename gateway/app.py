@@ -43,6 +43,8 @@ class Gateway:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.stopped_by: Exception | None = None
+        """Why it could not start, if it could not."""
         self.outward = Outward()
         self.tools = Registry.load(settings.tools.modules)
         self.identity, self.credentials = self._identity()
@@ -88,9 +90,7 @@ class Gateway:
     def _audit(self) -> tuple[SqliteAuditLog, Recorder]:
         place = self.settings.audit
         key_file = place.key_file or place.dir / "checkpoint.key"
-        log = SqliteAuditLog(
-            place.dir, key_file, place.second, checkpoint_seconds=place.checkpoint_seconds
-        )
+        log = SqliteAuditLog(place.dir, key_file, place.second, checkpoint_seconds=place.checkpoint_seconds)
         try:
             key = digest_key(place.dir / "digest.key")
         except (OSError, ValueError) as unusable:
@@ -125,7 +125,11 @@ class Gateway:
         """Start the parts; stop them in reverse. Raises `ConfigError` or `Sealed` when one cannot start."""
         async with AsyncExitStack() as parts:
             await parts.enter_async_context(self.outward)
-            await self.audit.start()
+            try:
+                await self.audit.start()
+            except Sealed as stopped:
+                self.stopped_by = stopped
+                raise
             parts.push_async_callback(self.audit.stop)
             await parts.enter_async_context(_background(self._watch_policy()))
             yield

@@ -110,7 +110,9 @@ class Audit(Section):
     dir: Path = Field(description="Folder of the audit files.")
     second: Path = Field(description="A second place for the last signed checkpoint; best another disk.")
     checkpoint_seconds: float = Field(
-        limits.CHECKPOINT_SECONDS, gt=0, description="A record is under a signed checkpoint this soon, in seconds."
+        limits.CHECKPOINT_SECONDS,
+        gt=0,
+        description="A record is under a signed checkpoint this soon, in seconds.",
     )
     key_file: Path | None = Field(None, description="Ed25519 key; default: `checkpoint.key` in `dir`.")
 
@@ -268,11 +270,12 @@ def _line(text: str, keys: tuple[Any, ...]) -> int | None:
             seen += line.lstrip().startswith("[[")
             if sections and (current == sections[0] or current == ".".join(sections[:2])):
                 best = number if best is None or seen == index else best
-        elif re.match(rf"\s*{re.escape(sections[-1])}\s*=", line) and (
-            not current or current.split(".")[0] == sections[0] or len(sections) == 1
+        elif (
+            re.match(rf"\s*{re.escape(sections[-1])}\s*=", line)
+            and (not current or current.split(".")[0] == sections[0] or len(sections) == 1)
+            and (seen in (-1, index) or "." not in current)
         ):
-            if seen in (-1, index) or "." not in current:
-                return number
+            return number
     return best
 
 
@@ -288,7 +291,9 @@ def _resolved(settings: Settings, base: Path) -> Settings:
 
     return settings.model_copy(
         update={
-            "policy": settings.policy.model_copy(update={"dir": at(settings.policy.dir) or shipped_policies()}),
+            "policy": settings.policy.model_copy(
+                update={"dir": at(settings.policy.dir) or shipped_policies()}
+            ),
             "audit": settings.audit.model_copy(
                 update={
                     "dir": at(settings.audit.dir),

@@ -25,7 +25,9 @@ class Gate:
         """One running call of `caller`. Raises `Unavailable`."""
         person = (caller.issuer, caller.subject)
         if self._all >= self._at_once:
-            raise Unavailable("The gateway is full at the moment; try again in a few seconds.", part="gateway")
+            raise Unavailable(
+                "The gateway is full at the moment; try again in a few seconds.", part="gateway"
+            )
         if self._running[person] >= self._per_person:
             raise Unavailable(
                 f"You have {self._per_person} calls running; wait for one to end and try again.",

@@ -22,7 +22,9 @@ def serve(arguments: argparse.Namespace) -> int:
         asyncio.run(_serve(base, as_json=arguments.json))
     except OSError as taken:
         raise ConfigError(
-            [f"The ports {base} and {base + 1} are not free ({taken.strerror}). Choose others with --port-base N."]
+            [
+                f"The ports {base} and {base + 1} are not free ({taken.strerror}). Choose others with --port-base N."
+            ]
         ) from None
     return 0
 
@@ -77,12 +79,16 @@ def token(arguments: argparse.Namespace) -> int:
     """Print an access token for the gateway, from a running sandbox."""
     issuer = Addresses.at(_base(arguments)).issuer
     order = {"user": arguments.user, "client": arguments.client, "scope": arguments.scope}
-    request = Request(f"{issuer}/sandbox/token", orjson.dumps(order), {"Content-Type": "application/json"})
+    kind = {"Content-Type": "application/json"}
+    request = Request(f"{issuer}/sandbox/token", orjson.dumps(order), kind)  # noqa: S310 - ours, on loopback
     try:
         answer = orjson.loads(build_opener(ProxyHandler({})).open(request, timeout=10).read())
     except URLError as failed:
         detail = orjson.loads(failed.read()).get("error_description") if hasattr(failed, "read") else None
-        print(detail or f"No sandbox answers at {issuer}. Start one: jira-agent-gateway sandbox", file=sys.stderr)
+        print(
+            detail or f"No sandbox answers at {issuer}. Start one: jira-agent-gateway sandbox",
+            file=sys.stderr,
+        )
         return 1
     print(orjson.dumps(answer).decode() if arguments.json else answer["access_token"])
     return 0

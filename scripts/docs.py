@@ -7,8 +7,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from gateway.config import Section, Settings  # noqa: E402 - the checkout first
-from gateway.config import TOOL_MODULES  # noqa: E402
+from gateway.config import TOOL_MODULES, Section, Settings  # noqa: E402 - the checkout first
 from gateway.tool import Registry, Tool  # noqa: E402
 
 SETTINGS_HEAD = """# Settings
@@ -32,12 +31,17 @@ digests; `tools.lock` holds them, so that a changed description is a reviewed ch
 
 def settings_page() -> str:
     """docs/settings.md, from the settings' own descriptions."""
-    return SETTINGS_HEAD + "".join(_section(name, field.annotation) for name, field in Settings.model_fields.items())
+    return SETTINGS_HEAD + "".join(
+        _section(name, field.annotation) for name, field in Settings.model_fields.items()
+    )
 
 
 def _section(name: str, model: Any) -> str:
     if name == "identity":
-        return _table("[[identity.issuers]], one table for each provider", model.model_fields["issuers"].annotation.__args__[0])
+        return _table(
+            "[[identity.issuers]], one table for each provider",
+            model.model_fields["issuers"].annotation.__args__[0],
+        )
     return _table(f"[{name}]", model)
 
 
@@ -46,7 +50,9 @@ def _table(title: str, model: type[Section]) -> str:
     for key, field in model.model_fields.items():
         default = "**required**" if field.is_required() else _shown(field.default)
         rows.append(f"| `{key}` | {field.description} | {default} |\n")
-    return f"\n## {title}\n\n{model.__doc__}\n\n| key | what | default |\n| --- | --- | --- |\n" + "".join(rows)
+    return f"\n## {title}\n\n{model.__doc__}\n\n| key | what | default |\n| --- | --- | --- |\n" + "".join(
+        rows
+    )
 
 
 def _shown(default: Any) -> str:
@@ -69,14 +75,18 @@ def _tool(tool: Tool) -> str:
     text += "| argument | type | what |\n| --- | --- | --- |\n"
     for p in tool.parameters:
         need = "" if p.required else ", optional"
-        text += f"| `{p.name}` | {p.schema.get('type', 'choice')}{need} | {p.schema.get('description', '')} |\n"
+        text += (
+            f"| `{p.name}` | {p.schema.get('type', 'choice')}{need} | {p.schema.get('description', '')} |\n"
+        )
     return text if tool.parameters else text[: text.index("| argument")] + "No arguments.\n"
 
 
 PAGES = {"docs/settings.md": settings_page, "docs/tools.md": tools_page}
 
 if __name__ == "__main__":
-    stale = [n for n, page in PAGES.items() if not (ROOT / n).exists() or (ROOT / n).read_text("utf-8") != page()]
+    stale = [
+        n for n, page in PAGES.items() if not (ROOT / n).exists() or (ROOT / n).read_text("utf-8") != page()
+    ]
     if "--check" in sys.argv:
         sys.exit(f"stale: {', '.join(stale)}; run scripts/docs.py" if stale else 0)
     for name, page in PAGES.items():

@@ -107,7 +107,9 @@ def test_no_circles() -> None:
     graph: dict[str, set[str]] = {}
     for path in sources("gateway", "tools"):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        graph[name] = {m for m, _ in imports(path)} | {f"{m}.{n}" for m, names in imports(path) for n in names}
+        graph[name] = {m for m, _ in imports(path)} | {
+            f"{m}.{n}" for m, names in imports(path) for n in names
+        }
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
         assert name not in trail, " → ".join((*trail, name))
@@ -130,7 +132,9 @@ def test_files_and_functions_stay_short(path: Path) -> None:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
-            assert length <= 40 or f"{ids(path)}:{node.name}" in LONG_FUNCTIONS, f"{node.name}: {length} lines"
+            assert length <= 40 or f"{ids(path)}:{node.name}" in LONG_FUNCTIONS, (
+                f"{node.name}: {length} lines"
+            )
 
 
 @pytest.mark.parametrize("path", sources("tests"), ids=ids)

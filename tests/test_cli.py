@@ -18,7 +18,12 @@ ROOT = Path(__file__).resolve().parent.parent
 def run(*words: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **environ}
     return subprocess.run(
-        [sys.executable, "-m", "gateway", *words], cwd=cwd, env=env, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "gateway", *words],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 
@@ -95,7 +100,11 @@ def test_a_script_can_use_the_sandbox_and_the_gateway(tmp_path: Path) -> None:
         token = run("sandbox", "token", "--user", "ana", *ports).stdout.strip()
         assert "Ana Alvarez" in whoami(told["resource"], token)
         other = run("serve", "--config", str(tmp_path / "gateway.toml"))
-        assert other.returncode == 3 and "Traceback" not in other.stderr and "Choose another port" in other.stderr
+        assert (
+            other.returncode == 3
+            and "Traceback" not in other.stderr
+            and "Choose another port" in other.stderr
+        )
         end(gateway)
         verified = run("audit", "verify", "--json", cwd=tmp_path)
         assert verified.returncode == 0 and json.loads(verified.stdout)["ok"]
@@ -148,7 +157,12 @@ def wait_for(url: str) -> None:
 
 
 def whoami(resource: str, token: str) -> str:
-    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "jira_whoami", "arguments": {}}}
+    message = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "jira_whoami", "arguments": {}},
+    }
     headers = {
         "Authorization": f"Bearer {token}",
         "Content-Type": "application/json",

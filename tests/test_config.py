@@ -102,7 +102,9 @@ def test_every_problem_is_named_at_once(file: Path) -> None:
 
 def test_a_wrong_variable_is_told_by_its_name(file: Path) -> None:
     """The place of a mistake in the environment is the variable."""
-    assert problems(file, {"GATEWAY__SERVER__PORT": "abc"})[0].startswith("GATEWAY__SERVER__PORT: server.port")
+    assert problems(file, {"GATEWAY__SERVER__PORT": "abc"})[0].startswith(
+        "GATEWAY__SERVER__PORT: server.port"
+    )
     assert "GATEWAY__SECTION__KEY" in problems(file, {"GATEWAY__SERVER": "x"})[0]
     assert "is not a setting" in problems(file, {"GATEWAY__SERVER__PROT": "1"})[0]
 

@@ -15,7 +15,7 @@ from gateway.policy.schema import cedar_schema
 from gateway.tool import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [p for p in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "policies" / "README.md")]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "policies" / "README.md"]
 
 
 def read(name: str) -> str:
@@ -24,7 +24,9 @@ def read(name: str) -> str:
 
 def test_generated_pages_are_fresh() -> None:
     """docs/settings.md and docs/tools.md are what the code says."""
-    ran = subprocess.run([sys.executable, "scripts/docs.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    ran = subprocess.run(
+        [sys.executable, "scripts/docs.py", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
     assert ran.returncode == 0, ran.stderr
 
 
@@ -41,7 +43,9 @@ def test_the_cedar_schema_is_fresh() -> None:
 def test_every_error_code_is_documented() -> None:
     """docs/the-line.md tells what each code means and what to do."""
     page = read("docs/the-line.md")
-    codes = {e.code for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.GatewayError)}
+    codes = {
+        e.code for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.GatewayError)
+    }
     assert not [code for code in codes if f"`{code}`" not in page]
 
 

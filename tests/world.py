@@ -29,7 +29,12 @@ class World:
     """`async with World(folder) as world`: sandbox and gateway, served on loopback."""
 
     def __init__(
-        self, folder: Path, *, people: Mapping[str, Person] = PEOPLE, serve: bool = True, jira_host: str = "127.0.0.1"
+        self,
+        folder: Path,
+        *,
+        people: Mapping[str, Person] = PEOPLE,
+        serve: bool = True,
+        jira_host: str = "127.0.0.1",
     ) -> None:
         self.folder = folder
         self.sandbox = Sandbox(people=people)
@@ -123,8 +128,11 @@ class World:
 
     async def recorded(self, kind: str) -> None:
         """Wait until a record of that kind is there."""
-        while not any(r["kind"] == kind for r in self.records()):
+        for _ in range(1000):
+            if any(r["kind"] == kind for r in self.records()):
+                return
             await asyncio.sleep(0.01)
+        raise AssertionError(f"no record of {kind} within 10 s")
 
     async def settled(self) -> None:
         """Let cancelled work end."""

@@ -169,6 +169,7 @@ class Looking(_File):
             self._connection.execute("PRAGMA cell_size_check=ON")
             # One transaction for all that is read: a view that stands still while others write.
             self._connection.execute("BEGIN")
+            self._has_our_tables()
 
     def _opened(self, path: Path) -> sqlite3.Connection:
         waiting = path.with_name(f"{path.name}-wal")
@@ -185,12 +186,16 @@ class Looking(_File):
             return _connected(Path(self._copy.name) / path.name, "mode=rw")
         return connection
 
+    def _has_our_tables(self) -> None:
+        """Nothing else may be read: a view under the name of a table could run for ever."""
+        found = self._connection.execute("SELECT sql FROM sqlite_schema").fetchall()
+        if [sql for (sql,) in found] != [s.encode() for s in SCHEMA]:
+            self._connection.close()
+            raise LogFileError(f"{self.path.name} does not have the tables of a record")
+
     def damage(self) -> list[str]:
         """What SQLite and the form of the file say against it; empty when nothing. Raises LogFileError."""
         with _told(self.path):
-            schema = self._connection.execute("SELECT type, sql FROM sqlite_schema").fetchall()
-            if [sql for _, sql in schema] != [s.encode() for s in SCHEMA]:
-                raise LogFileError(f"{self.path.name} does not have the tables of a record")
             wrong = [
                 f"SQLite: {_line(row[0])}" for row in self._connection.execute("PRAGMA integrity_check(20)")
             ]

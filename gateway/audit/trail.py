@@ -102,7 +102,7 @@ class Trail:
             await self._append(record.CALL, **told, outcome="answered")
         self._stage = _Stage.COMMITTED
 
-    async def release(self, result: T, *, redactions: int = 0) -> T:
+    async def release(self, result: T, *, redactions: int | None = None) -> T:
         """`result`, once the record says what became of a write. Raises `Sealed`.
 
         `redactions` is how many values were taken out. A read's record is older than its answer's last
@@ -112,7 +112,8 @@ class Trail:
             raise RuntimeError("nothing is released before a decision that allows it is durable")
         self._stage = _Stage.RELEASED
         if self._writes:
-            await _surely(self._ended(outcome="done", happened=True, redacted=redactions))
+            counted = {} if redactions is None else {"redacted": redactions}
+            await _surely(self._ended(outcome="done", happened=True, **counted))
         return result
 
     async def __aenter__(self) -> Self:
@@ -209,7 +210,11 @@ class Recorder:
     async def start(self) -> None:
         """Open the log. Raises `Sealed` when it cannot be written."""
         await self.log.start()
-        await self.event("gateway.started")
+        try:
+            await self.event("gateway.started")
+        except BaseException:
+            await self.log.stop()
+            raise
         self._minutes = asyncio.create_task(self._every_minute())
 
     async def stop(self) -> None:

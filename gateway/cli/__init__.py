@@ -44,7 +44,9 @@ def _command(path: str) -> Command:
         found: Command = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as absent:
         raise ConfigError(
-            [f"The part `{absent.name}` is not installed. Install the package again: pip install jira-agent-gateway."]
+            [
+                f"The part `{absent.name}` is not installed. Install the package again: pip install jira-agent-gateway."
+            ]
         ) from absent
     return found
 
@@ -74,7 +76,9 @@ def _leaf(commands: Any, name: str, run: str, text: str, *, json: bool = True) -
 
 def _add_demo(commands: Any) -> None:
     demo = _leaf(commands, "demo", "sandbox.demo:run", "The whole story on embedded parts.", json=False)
-    demo.add_argument("--once", action="store_true", help="end after the story, with status 0 if all went as told")
+    demo.add_argument(
+        "--once", action="store_true", help="end after the story, with status 0 if all went as told"
+    )
 
 
 def _add_serving(commands: Any) -> None:
@@ -105,7 +109,10 @@ def _add_sandbox(commands: Any) -> None:
 def _add_policy(commands: Any) -> None:
     policy = commands.add_parser("policy", help="Check and test the rules.")
     kinds = policy.add_subparsers(dest="policy_command", required=True, metavar="check|test")
-    for name, text in (("check", "Read the bundle and say what is wrong."), ("test", "Run the bundle's own cases.")):
+    for name, text in (
+        ("check", "Read the bundle and say what is wrong."),
+        ("test", "Run the bundle's own cases."),
+    ):
         leaf = _leaf(kinds, name, f"gateway.cli.commands:policy_{name}", text)
         leaf.add_argument("dir", nargs="?", type=Path, default=None, metavar="DIR", help="default: policies")
         if name == "test":
@@ -124,11 +131,15 @@ def _add_audit(commands: Any) -> None:
         leaf = _leaf(kinds, name, f"gateway.cli.commands:audit_{name}", text)
         if name == "show":
             leaf.add_argument("id", help="a call id or a sequence number")
-        leaf.add_argument("path", nargs="?", type=Path, default=None, metavar="PATH", help="default: data/audit")
+        leaf.add_argument(
+            "path", nargs="?", type=Path, default=None, metavar="PATH", help="default: data/audit"
+        )
         if name == "tail":
             leaf.add_argument("-n", type=int, default=20, help="how many")
         if name == "verify":
-            leaf.add_argument("--second", type=Path, default=None, metavar="PATH", help="where checkpoints are copied")
+            leaf.add_argument(
+                "--second", type=Path, default=None, metavar="PATH", help="where checkpoints are copied"
+            )
 
 
 def version(arguments: argparse.Namespace) -> int:

@@ -44,7 +44,9 @@ def policy_test(arguments: argparse.Namespace) -> int:
     """`policy test [DIR] [--mutate]`."""
     from gateway.cli import policy
 
-    return _rules(arguments, POLICY, lambda folder: policy.test(folder, arguments.json, mutate=arguments.mutate))
+    return _rules(
+        arguments, POLICY, lambda folder: policy.test(folder, arguments.json, mutate=arguments.mutate)
+    )
 
 
 def _rules(arguments: argparse.Namespace, failed: int, run: Callable[[Path], int]) -> int:

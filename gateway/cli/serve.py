@@ -11,7 +11,7 @@ import uvicorn
 
 from gateway.app import Gateway
 from gateway.cli import GOOD, SETTINGS
-from gateway.config import Settings, load
+from gateway.config import Settings, load, shipped_policies
 from gateway.errors import ConfigError
 from gateway.policy.bundle import read
 
@@ -23,7 +23,11 @@ def serve(arguments: argparse.Namespace) -> int:
     gateway = Gateway(settings)
     listening = _listen(settings)
     server = uvicorn.Server(server_config(gateway, settings))
-    print(f"Jira Agent Gateway at {settings.server.public_url}/mcp (ready: /readyz)", file=sys.stderr, flush=True)
+    print(
+        f"Jira Agent Gateway at {settings.server.public_url}/mcp (ready: /readyz)",
+        file=sys.stderr,
+        flush=True,
+    )
     server.run(sockets=[listening])
     if not server.started:
         raise gateway.stopped_by or ConfigError(["The gateway could not start; see the log above."])
@@ -54,7 +58,9 @@ def _listen(settings: Settings) -> socket.socket:
         )
     except OSError as taken:
         raise ConfigError(
-            [f"server.port: {host}:{port} cannot be used ({taken.strerror}). Choose another port or end its user."]
+            [
+                f"server.port: {host}:{port} cannot be used ({taken.strerror}). Choose another port or end its user."
+            ]
         ) from None
 
 
@@ -82,7 +88,7 @@ def _settings(path: Path, problems: list[str]) -> Settings | None:
 def _parts(settings: Settings) -> list[str]:
     try:
         gateway = Gateway(settings)
-        read(gateway.settings.policy.dir, gateway.tools.actions())
+        read(settings.policy.dir or shipped_policies(), gateway.tools.actions())
     except ConfigError as wrong:
         return wrong.problems
     return []

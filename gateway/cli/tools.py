@@ -54,5 +54,7 @@ def _show(registry: Registry) -> None:
     colours = {"read": "green", "write": "yellow", "destroy": "red"}
     for t in registry:
         effect = f"[{colours[t.effect]}]{t.effect}[/]"
-        table.add_row(t.name, effect, t.target.kind.lower(), " ".join(t.scopes), t.description.splitlines()[0])
+        table.add_row(
+            t.name, effect, t.target.kind.lower(), " ".join(t.scopes), t.description.splitlines()[0]
+        )
     Console().print(table)

@@ -6,7 +6,6 @@ characters that a person cannot see (controls, bidirectional overrides, tags) ar
 """
 
 import re
-import re
 import secrets
 
 _OPEN, _CLOSE = "⟦", "⟧"

@@ -7,7 +7,6 @@ import signal
 import tempfile
 from pathlib import Path
 
-
 from gateway.app import Gateway
 from gateway.config import load
 from sandbox.demo.stage import Stage
@@ -65,5 +64,3 @@ def show_clients(stage: Stage, url: str) -> None:
             ("MCP Inspector", f"npx @modelcontextprotocol/inspector --transport http --server-url {url}"),
         ],
     )
-
-

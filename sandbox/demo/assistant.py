@@ -116,7 +116,9 @@ class Assistant:
         """Call a tool; an error is an answer too."""
         result = await self.client.call_tool(tool, arguments)
         text = "\n".join(getattr(block, "text", "") for block in result.content)
-        return Answered(not result.is_error, text, dict(result.structured_content or {}), dict(result.meta or {}))
+        return Answered(
+            not result.is_error, text, dict(result.structured_content or {}), dict(result.meta or {})
+        )
 
 
 class Answered:

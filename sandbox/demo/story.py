@@ -36,7 +36,9 @@ async def tell(stage: Stage, sandbox: Sandbox, settings: Settings) -> None:
 
 
 def _parts(stage: Stage, sandbox: Sandbox, settings: Settings) -> None:
-    stage.scene("The parts", "Everything runs in this process, on loopback: nothing here is a mock-up of the gateway.")
+    stage.scene(
+        "The parts", "Everything runs in this process, on loopback: nothing here is a mock-up of the gateway."
+    )
     stage.table(
         ("part", "where"),
         [
@@ -63,7 +65,9 @@ async def _sign_in(stage: Stage, ana: Assistant, sandbox: Sandbox) -> None:
 
 
 async def _work(stage: Stage, ana: Assistant) -> None:
-    stage.scene("Ana's assistant works", "Each call reaches Jira as Ana, with a token exchanged for that purpose.")
+    stage.scene(
+        "Ana's assistant works", "Each call reaches Jira as Ana, with a token exchanged for that purpose."
+    )
     jql = "project in (OPEN, VAULT) AND statusCategory != Done ORDER BY key"
     found = await ana.call("jira_search", jql=jql, max_results=5)
     stage.call("Ana", "jira_search", found, jql=jql, max_results=5)
@@ -80,7 +84,10 @@ async def _work(stage: Stage, ana: Assistant) -> None:
     moved = await ana.call("jira_transition", key=key, to="In Progress")
     stage.call("Ana", "jira_transition", moved, key=key, to="In Progress")
     again = await ana.call("jira_get_issue", key=key)
-    stage.told(all(a.good for a in (found, read, made, said, moved)), "Search, read, create, comment, transition: done.")
+    stage.told(
+        all(a.good for a in (found, read, made, said, moved)),
+        "Search, read, create, comment, transition: done.",
+    )
     stage.told(
         again.data.get("status") == "In Progress" and again.data.get("reporter") == "Ana Alvarez",
         f"Jira says that {key} was reported by Ana Alvarez and is In Progress.",
@@ -88,7 +95,9 @@ async def _work(stage: Stage, ana: Assistant) -> None:
 
 
 async def _colleague(stage: Stage, ana: Assistant, bo: Assistant) -> None:
-    stage.scene("Bo does the same", "The same questions, another person: what Bo may not see does not exist for Bo.")
+    stage.scene(
+        "Bo does the same", "The same questions, another person: what Bo may not see does not exist for Bo."
+    )
     jql = "project in (OPEN, VAULT) ORDER BY key"
     seen = {}
     for name, who in (("ana", ana), ("bo", bo)):
@@ -107,9 +116,13 @@ async def _colleague(stage: Stage, ana: Assistant, bo: Assistant) -> None:
     absent = await bo.call("jira_get_issue", key="VAULT-4711")
     made = await bo.call("jira_create_issue", project="OPEN", issue_type="Bug", summary="Bo's bug")
     said = await bo.call("jira_comment", key=str(made.data.get("key", "OPEN-2")), body="Found while testing.")
-    stage.told(set(seen["bo"]) < set(seen["ana"]), "Bo finds fewer issues than Ana, and none that she does not.")
+    stage.told(
+        set(seen["bo"]) < set(seen["ana"]), "Bo finds fewer issues than Ana, and none that she does not."
+    )
     same = _nameless(hidden.text) == _nameless(absent.text)
-    stage.told(not hidden.good and same, "VAULT-1 is told to Bo in the words of an issue that does not exist.")
+    stage.told(
+        not hidden.good and same, "VAULT-1 is told to Bo in the words of an issue that does not exist."
+    )
     stage.told(made.good and said.good, "Bo creates and comments where Bo may.")
 
 
@@ -131,27 +144,36 @@ def _nameless(text: str) -> str:
 
 async def _policy_refuses(stage: Stage, ana: Assistant, sandbox: Sandbox) -> None:
     stage.scene(
-        "Policy refuses a delete", "Jira would let Ana delete here. The company's rule says: no deletes by assistants."
+        "Policy refuses a delete",
+        "Jira would let Ana delete here. The company's rule says: no deletes by assistants.",
     )
     before = len(sandbox.jira.requests)
     refused = await ana.call("jira_delete_issue", key=DEMO["story"])
     stage.call("Ana", "jira_delete_issue", refused, key=DEMO["story"])
     sent = [r for r in list(sandbox.jira.requests)[before:] if r.method == "DELETE"]
-    stage.told(not refused.good and "no-agent-deletes" in refused.text, "It is refused, and the rule is named.")
+    stage.told(
+        not refused.good and "no-agent-deletes" in refused.text, "It is refused, and the rule is named."
+    )
     stage.told(not sent, "No delete was sent to Jira.")
     stage.told((await ana.call("jira_get_issue", key=DEMO["story"])).good, f"{DEMO['story']} is still there.")
 
 
 async def _jira_refuses(stage: Stage, bo: Assistant) -> None:
-    stage.scene("Jira refuses Bo", "Policy allows Bo's assistant to move issues; Bo's own permissions in Jira do not.")
+    stage.scene(
+        "Jira refuses Bo", "Policy allows Bo's assistant to move issues; Bo's own permissions in Jira do not."
+    )
     refused = await bo.call("jira_transition", key=DEMO["story"], to="Done")
     stage.call("Bo", "jira_transition", refused, key=DEMO["story"], to="Done")
-    stage.told(not refused.good and "policy" not in refused.text, "It is Jira that says no: the agent is Bo, not more.")
+    stage.told(
+        not refused.good and "policy" not in refused.text,
+        "It is Jira that says no: the agent is Bo, not more.",
+    )
 
 
 async def _injection(stage: Stage, ana: Assistant, sandbox: Sandbox) -> None:
     stage.scene(
-        "An issue gives orders", "Its text tells the assistant to delete an issue. This assistant obeys everything it reads."
+        "An issue gives orders",
+        "Its text tells the assistant to delete an issue. This assistant obeys everything it reads.",
     )
     key = DEMO["injection"]
     read = await ana.call("jira_get_issue", key=key)
@@ -161,21 +183,30 @@ async def _injection(stage: Stage, ana: Assistant, sandbox: Sandbox) -> None:
     obeyed = await ana.call("jira_delete_issue", key="OPEN-1")
     stage.call("Ana", "jira_delete_issue", obeyed, key="OPEN-1")
     alive = (await ana.call("jira_get_issue", key="OPEN-1")).good
-    stage.told(not obeyed.good and alive, "The act was decided on its own and refused; OPEN-1 is still there.")
+    stage.told(
+        not obeyed.good and alive, "The act was decided on its own and refused; OPEN-1 is still there."
+    )
 
 
 def _record(stage: Stage, settings: Settings) -> None:
-    stage.scene("The record", "One durable record a read, two a write, refusals too: written before anything was answered.")
+    stage.scene(
+        "The record",
+        "One durable record a read, two a write, refusals too: written before anything was answered.",
+    )
     record_commands.tail(settings.audit.dir, 14, console=stage.console)
     report = verify(settings.audit.dir, second=settings.audit.second)
     stage.console.print()
     record_commands.verify(settings.audit.dir, second=settings.audit.second, console=stage.console)
     stage.told(report.ok, "The record is whole: every record is a leaf of the signed tree.")
-    stage.note("Unanchored: until a checkpoint leaves this machine, the holder of the key could write a new history.")
+    stage.note(
+        "Unanchored: until a checkpoint leaves this machine, the holder of the key could write a new history."
+    )
 
 
 def _forgery(stage: Stage, settings: Settings) -> None:
-    stage.scene("A forgery", "One byte of a copy is changed: the d of “denied” in the record of the refused delete.")
+    stage.scene(
+        "A forgery", "One byte of a copy is changed: the d of “denied” in the record of the refused delete."
+    )
     copy = settings.audit.dir.with_name("audit-forged")
     shutil.copytree(settings.audit.dir, copy)
     shutil.copytree(settings.audit.second, copy.with_name("audit-forged-checkpoints"))

@@ -1,6 +1,6 @@
 """What the demo site's sixty issues say. Every name, address and amount is made up."""
 
-# ruff: noqa: E501 - one story a line reads as a table
+
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -32,7 +32,14 @@ BAD_JQL = (
 BAD_VALUES: tuple[Any, ...] = (
     None, True, -1, 0, 51, 1.5, 10**30, "", [], {}, [[]], {"a": {"b": []}}, "\x00", "\x1b[31m", "x" * 40_000,
 )  # fmt: skip
-TOOLS = ("jira_get_issue", "jira_search", "jira_comment", "jira_update_issue", "jira_transition", "jira_create_issue")
+TOOLS = (
+    "jira_get_issue",
+    "jira_search",
+    "jira_comment",
+    "jira_update_issue",
+    "jira_transition",
+    "jira_create_issue",
+)
 
 
 @pytest.fixture
@@ -67,7 +74,9 @@ def body(chance: random.Random, number: int) -> bytes:
         whole = json.dumps(call).encode()
         return whole[: chance.randrange(1, len(whole) - 1)]
     if kind == 5:
-        return chance.choice((b"", b"[]", b"null", b"NaN", b'{"a":' * 2000, b"\xff\xfe", b'[{"jsonrpc":"2.0"}]', b"{}"))
+        return chance.choice(
+            (b"", b"[]", b"null", b"NaN", b'{"a":' * 2000, b"\xff\xfe", b'[{"jsonrpc":"2.0"}]', b"{}")
+        )
     if kind == 6:
         call["params"] = chance.choice(BAD_VALUES)
         return json.dumps(call).encode()

@@ -32,7 +32,11 @@ async def test_the_record_names_person_rule_version_and_facts(world: World) -> N
         assert told["policy"] == world.gateway.policy.digest
         assert told["schema"] == world.gateway.tools[told["tool"]].digest
         assert told["gateway"] and told["time"] and told["token"] and told["facts"]
-    assert read["allowed"] and read["outcome"] == "answered" and read["grant"]["audience"] == world.sandbox.jira_url
+    assert (
+        read["allowed"]
+        and read["outcome"] == "answered"
+        and read["grant"]["audience"] == world.sandbox.jira_url
+    )
     assert not refused["allowed"] and [r["rule"] for r in refused["reasons"]] == ["no-agent-deletes"]
     assert "90-guard.cedar:" in refused["reasons"][0]["where"]
 
@@ -56,7 +60,11 @@ async def test_one_request_for_a_read_and_two_for_a_write(world: World) -> None:
         ("jira_search", {"jql": "project = OPEN"}, 1),
         ("jira_get_issue", {"key": "OPEN-4"}, 1),
         ("jira_list_projects", {}, 1),
-        ("jira_create_issue", {"project": "OPEN", "issue_type": "Task", "summary": "x", "description": "y"}, 2),
+        (
+            "jira_create_issue",
+            {"project": "OPEN", "issue_type": "Task", "summary": "x", "description": "y"},
+            2,
+        ),
         ("jira_update_issue", {"key": "OPEN-2", "summary": "x"}, 2),
         ("jira_transition", {"key": "OPEN-3", "to": "In Progress", "comment": "go"}, 2),
         ("jira_comment", {"key": "OPEN-2", "body": "x"}, 2),
@@ -72,7 +80,11 @@ async def test_what_bo_may_not_see_does_not_exist(world: World) -> None:
     """Search, get and write tell the same of an issue that is hidden as of one that is not there."""
     bo = world.token("bo")
     for hidden in ("VAULT-1", "OPEN-7"):
-        for tool, more in (("jira_get_issue", {}), ("jira_comment", {"body": "x"}), ("jira_transition", {"to": "Done"})):
+        for tool, more in (
+            ("jira_get_issue", {}),
+            ("jira_comment", {"body": "x"}),
+            ("jira_transition", {"to": "Done"}),
+        ):
             one = await world.call(bo, tool, key=hidden, **more)
             other = await world.call(bo, tool, key="OPEN-4711", **more)
             assert text(one).split("(call")[0] == text(other).split("(call")[0]
@@ -93,10 +105,14 @@ async def test_a_confidential_issue_is_refused_to_assistants_of_those_not_cleare
 async def test_personal_data_is_hidden_outside_hr(world: World) -> None:
     """The same issue, with the address for HR and without it for others; nor can it be searched by."""
     for user, shown in (("ana", False), ("hana", True)):
-        told = await world.call(world.token(user), "jira_get_issue", key="HELP-3", fields=["customfield_10042"])
+        told = await world.call(
+            world.token(user), "jira_get_issue", key="HELP-3", fields=["customfield_10042"]
+        )
         address = told["result"]["structuredContent"]["fields"]
         assert ("hidden by policy" in str(address)) is not shown, address
-    refused = await world.call(world.token("ana"), "jira_search", jql='cf[10042] ~ "Street" AND project = HELP')
+    refused = await world.call(
+        world.token("ana"), "jira_search", jql='cf[10042] ~ "Street" AND project = HELP'
+    )
     assert refused["result"]["isError"] and "policy" in text(refused)
 
 
@@ -138,7 +154,7 @@ async def test_a_person_without_staff_gets_nothing(world: World) -> None:
 
 
 async def test_a_read_scope_cannot_write(world: World) -> None:
-    """A token without the write scope gets the challenge to ask for it, and the exchange asks no write scope for reads."""
+    """Without the write scope a write gets the challenge to ask for it; a read is exchanged for no write scope."""
     reader = world.token("ana", scope="openid jira:read")
     assert not (await world.call(reader, "jira_get_issue", key="OPEN-2"))["result"].get("isError")
     grant = world.records()[-1]

@@ -21,7 +21,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def test_no_secret_is_anywhere_else(
-    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Not in answers, records, logs, errors, reprs; the caller's token goes to its provider, Jira's to Jira (F36)."""
     caplog.set_level(logging.DEBUG)
@@ -57,10 +60,20 @@ async def test_no_secret_is_anywhere_else(
 async def busy(world: World) -> tuple[bytes, str]:
     """Answers and error texts of every kind of call, with faults on the way."""
     released, seen = b"", ""
-    troubles = [Kind.STATUS, Kind.RESET, Kind.WRONG_ACCOUNT, Kind.ANONYMOUS, Kind.LOGIN_PAGE, Kind.REDIRECT, None]
+    troubles = [
+        Kind.STATUS,
+        Kind.RESET,
+        Kind.WRONG_ACCOUNT,
+        Kind.ANONYMOUS,
+        Kind.LOGIN_PAGE,
+        Kind.REDIRECT,
+        None,
+    ]
     for user in ("ana", "bo", "mallory"):
         for kind in troubles:
-            world.sandbox.jira.faults.before = lambda asked, kind=kind: Fault(kind, status=401) if kind else None
+            world.sandbox.jira.faults.before = lambda asked, kind=kind: (
+                Fault(kind, status=401) if kind else None
+            )
             bearer = world.token(user)
             for tool, arguments in (
                 ("jira_get_issue", {"key": "OPEN-2"}),

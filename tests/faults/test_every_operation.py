@@ -102,7 +102,9 @@ async def test_each_commit_of_the_record_fails(
             before = len(world.effects())
             monkeypatch.setattr(Book, "write", write)
             code = await code_of(world, tool, arguments)
-            sealed_later = await code_of(world, "jira_get_issue", {"key": "OPEN-3"}) if failing.seen >= at else ""
+            sealed_later = (
+                await code_of(world, "jira_get_issue", {"key": "OPEN-3"}) if failing.seen >= at else ""
+            )
             ready, line = world.gateway.log.state()
             monkeypatch.setattr(Book, "write", honest)
             effects = len(world.effects()) - before

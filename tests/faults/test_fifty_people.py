@@ -53,7 +53,11 @@ async def test_no_answer_crosses_over(world: World) -> None:
 
     world.sandbox.jira.faults.before = trouble
     bearers = {name: world.token(name) for name in CROWD}
-    calls = [(name, kind) for name in CROWD for kind in ("who", "who", "say", "who", "say", "who", "who", "who", "say", "who")]
+    calls = [
+        (name, kind)
+        for name in CROWD
+        for kind in ("who", "who", "say", "who", "say", "who", "who", "who", "say", "who")
+    ]
     chance.shuffle(calls)
     answers = await asyncio.gather(*(one(world, bearers[name], name, kind) for name, kind in calls))
     world.sandbox.jira.faults.clear()
