@@ -195,6 +195,10 @@ def cleaned(parameters: tuple[Parameter, ...], given: Mapping[str, Any]) -> dict
                 raise InvalidCall(f"`{p.name}` contains a control character; remove it and call again.")
         if p.kind is Kind.JQL:
             value = jql.parse(value)
+            if value.where is None:
+                raise InvalidCall(
+                    f"`{p.name}` needs a restriction, e.g. `project = OPEN`; add one and call again."
+                )
         elif p.kind is Kind.ISSUE and value is not None:
             value = value.upper()
         arguments[p.name] = value

@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = {"identity", "policy", "credential", "jira", "audit", "approval"}
-SHARED = {"store", "jql", "model", "errors", "limits", "clock", "http", "jose", "config"}
-GROUND = {"errors", "limits", "clock", "http", "jose", "config"}
+SHARED = {"store", "jql", "model", "errors", "limits", "clock", "http", "jose", "config", "settings"}
+GROUND = {"errors", "limits", "clock", "http", "jose", "config", "settings"}
 DOORS = {
     "mcp": ("gateway/transport/",),
     "mcp_types": ("gateway/transport/",),
@@ -19,7 +19,7 @@ DOORS = {
     "cedarpy": ("gateway/policy/cedar.py",),
     "sqlite3": ("gateway/audit/sqlite.py",),
     "jsonschema_rs": ("gateway/tool.py",),
-    "pydantic": ("gateway/config.py",),
+    "pydantic": ("gateway/config.py", "gateway/settings.py"),
     "rich": ("gateway/cli/",),
 }
 TOOLS_MAY = {"gateway.tool", "gateway.jira", "gateway.jira.views", "gateway.jira.adf", "gateway.model"}

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from gateway.jira import JiraSession
-from gateway.jira.adf import to_adf
+from gateway.jira.adf import document
 from gateway.jira.views import Receipt
 from gateway.model import Effect
 from gateway.tool import IssueKey, Looked, Markdown, issue, tool
@@ -20,5 +20,5 @@ async def jira_comment(
 ) -> Receipt:
     """Add a comment to an issue, as the caller and visible to everyone who sees the issue."""
     found = looked["key"]
-    await jira.post("issue", found, "comment", json={"body": to_adf(body)})
+    await jira.post("issue", found, "comment", json={"body": await document(body)})
     return Receipt(found, "comment added", jira.site)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from gateway.jira import JiraSession
-from gateway.jira.adf import lossless, to_adf
+from gateway.jira.adf import document, lossless
 from gateway.jira.views import IssueDetail, Receipt, line
 from gateway.model import Effect
 from gateway.tool import (
@@ -67,7 +67,7 @@ async def jira_create_issue(
     fields: dict[str, Any] = {
         "project": {"key": looked["key"]},
         "issuetype": {"id": found["id"]} if found else {"name": issue_type},
-        **_fields(summary, description, priority, labels),
+        **await _fields(summary, description, priority, labels),
     }
     if parent is not None:
         fields["parent"] = {"key": parent}
@@ -89,7 +89,7 @@ async def jira_update_issue(
     ] = False,
 ) -> Receipt:
     """Change fields of an issue; what is not given stays. For the status use `jira_transition`."""
-    fields = _fields(summary, description, priority, labels)
+    fields = await _fields(summary, description, priority, labels)
     if assignee is not None:
         fields["assignee"] = None if assignee == "unassigned" else {"accountId": assignee}
     if not fields:
@@ -111,12 +111,12 @@ async def jira_delete_issue(jira: JiraSession, looked: Looked, key: IssueKey) ->
     return Receipt(looked["key"], "deleted")
 
 
-def _fields(
+async def _fields(
     summary: str | None, description: str | None, priority: str | None, labels: list[str] | None
 ) -> dict[str, Any]:
     given = {
         "summary": summary,
-        "description": None if description is None else to_adf(description),
+        "description": None if description is None else await document(description),
         "priority": None if priority is None else {"name": priority},
         "labels": labels,
     }

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from gateway.jira import JiraSession
-from gateway.jira.adf import to_adf
+from gateway.jira.adf import document
 from gateway.jira.views import Receipt, line
 from gateway.model import Effect
 from gateway.tool import InvalidCall, IssueKey, JiraRefused, Looked, Markdown, Name, issue, tool
@@ -43,7 +43,7 @@ async def jira_transition(
         raise InvalidCall(f"Several transitions fit `{to}`: {names}. Name one of them.")
     wanted: dict[str, Any] = {"transition": {"id": found[0]["id"]}}
     if comment is not None:
-        wanted["update"] = {"comment": [{"add": {"body": to_adf(comment)}}]}
+        wanted["update"] = {"comment": [{"add": {"body": await document(comment)}}]}
     await jira.post("issue", looked["key"], "transitions", json=wanted)
     done = f"moved to {_status(found[0])}" + (", comment added" if comment is not None else "")
     return Receipt(looked["key"], done, jira.site)
