@@ -30,7 +30,7 @@ def check(folder: Path, as_json: bool) -> int:
             {"id": r.id, "effect": r.effect, "where": r.where, "reason": r.reason}
             for r in bundle.rules.values()
         ]
-        data = {"policy": bundle.digest, "rules": rules, "vocabulary_is_current": current}
+        data = {"good": True, "policy": bundle.digest, "rules": rules, "vocabulary_is_current": current}
         print(orjson.dumps(data).decode())
         return GOOD
     _show_rules(bundle)
@@ -43,7 +43,7 @@ def test(folder: Path, as_json: bool, *, mutate: bool = False) -> int:
     """Run the bundle's own cases and print them. Raises `ConfigError` when they cannot be run."""
     report = run_cases(Judge(read(folder, _actions())), mutate=mutate)
     if as_json:
-        print(orjson.dumps(report.data()).decode())
+        print(orjson.dumps({"good": report.passed, **report.data()}).decode())
     else:
         _show_cases(report)
     return GOOD if report.passed else POLICY

@@ -5,7 +5,7 @@ bundle never changes; a changed folder becomes another bundle.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from gateway.model import ActionSpec, Effect
 from gateway.policy.cedar import CedarProblem, Rules, Schema, World, parse_rule
 from gateway.policy.directory import Directory, read_directory
 from gateway.policy.facts import LEAST, call_record, ref, uid
-from gateway.policy.reads import PersonReads, Reads, action_reads, person_reads
+from gateway.policy.reads import PersonReads, Reads, action_reads, person_reads, unknown_words
 from gateway.policy.rules import Rule, read_rules
 from gateway.policy.schema import cedar_schema, with_results
 
@@ -70,7 +70,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
             problems.append(f"{name}: rules stand in the folder itself, so this folder would not be read.")
         elif path.suffix in (".yml", ".json"):
             problems.append(f"{name}: this file would not be read; name it `{path.stem}.yaml`.")
-        elif path.suffix in READ and path.is_file():
+        elif path.suffix in READ:
             try:
                 files[name] = _contents(path)
             except (OSError, ValueError) as wrong:
@@ -83,6 +83,8 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def _contents(path: Path) -> bytes:
+    if not path.is_file():
+        raise ValueError("it is not a file, or a link to none")
     with path.open("rb") as file:
         found = file.read(limits.POLICY_BYTES + 1)
     if len(found) > limits.POLICY_BYTES:
@@ -112,8 +114,7 @@ def build(files: Mapping[str, bytes], actions: Iterable[ActionSpec], *, site: st
     names = {**directory.known, "Site": frozenset({site})}
     rules, found = read_rules({n: f for n, f in files.items() if "/" not in n}, names if not problems else {})
     problems += found
-    faults = schema.faults([rule.text for rule in rules])
-    problems += [f"{rules[i].where if rules else ''}: {words}." for i, words in faults if i < len(rules)]
+    problems += _faults(schema, rules, with_results(tools))
     if not rules and not problems:
         problems.append("policies:1: there is no rule, so nothing would be allowed; add a `.cedar` file.")
     if problems:
@@ -132,6 +133,16 @@ def build(files: Mapping[str, bytes], actions: Iterable[ActionSpec], *, site: st
         person=person_reads(rules),
         cases={name: file for name, file in files.items() if name.startswith("tests/")},
     )
+
+
+def _faults(schema: Schema, rules: Sequence[Rule], actions: Mapping[str, ActionSpec]) -> list[str]:
+    """What strict validation refuses, and what it should."""
+    faults = {
+        (rules[i].where, words) for i, words in schema.faults([r.text for r in rules]) if i < len(rules)
+    }
+    told = {where for where, _ in faults}
+    faults |= {(r.where, w) for r in rules if r.where not in told for w in unknown_words(r, actions)}
+    return [f"{where}: {words}." for where, words in sorted(faults)]
 
 
 def read(folder: Path, actions: Iterable[ActionSpec], *, site: str = "jira") -> Bundle:

@@ -131,7 +131,8 @@ def _joined(nodes: list[jql.Node | bool], join: type[jql.And] | type[jql.Or]) ->
     decisive = join is jql.Or
     if any(node is decisive for node in nodes):
         return decisive
-    kept = tuple(dict.fromkeys(node for node in nodes if not isinstance(node, bool)))
+    flat = [part for node in nodes for part in (node.parts if isinstance(node, join) else (node,))]
+    kept = tuple(dict.fromkeys(node for node in flat if not isinstance(node, bool)))
     if not kept:
         return not decisive
     return kept[0] if len(kept) == 1 else join(kept)

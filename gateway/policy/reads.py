@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from gateway.model import ActionSpec
 from gateway.policy.cedar import Json
 from gateway.policy.rules import Rule, entities, walk
-from gateway.policy.schema import CALL, ISSUE, USER, groups_of
+from gateway.policy.schema import AGENT, CALL, ISSUE, USER, groups_of
 
 Path = tuple[str, ...]
 _MEMBERSHIP = {
@@ -130,6 +130,26 @@ def applies(rule: Rule, action: ActionSpec) -> bool:
         return True
     named = head["entities"] if "entities" in head else [head["entity"]]
     return bool({entity["id"] for entity in named} & {action.name, *groups_of(action)})
+
+
+def unknown_words(rule: Rule, actions: Mapping[str, ActionSpec]) -> Iterator[str]:
+    """Attributes that nothing has. Cedar refuses them after a dot, but takes `has` for a question: it is
+    false for ever, and a forbid behind it never matches."""
+    inputs = {name for action in actions.values() if applies(rule, action) for name in action.input}
+    known: dict[Path, Iterable[str]] = {
+        ("principal",): USER,
+        ("resource",): (*ISSUE, "key"),
+        ("resource", "project"): ("key",),
+        ("context",): ("agent", "call", "input", "discharged"),
+        ("context", "agent"): AGENT,
+        ("context", "call"): CALL,
+        ("context", "input"): inputs,
+    }
+    for path in sorted(read_paths(rule.body)):
+        for end in range(1, len(path)):
+            if path[end] not in known.get(path[:end], ()):
+                yield f"`{'.'.join(path[: end + 1])}` does not exist"
+                break
 
 
 def read_paths(body: Json) -> set[Path]:

@@ -29,7 +29,7 @@ LEVEL = rule(
 SITE = Resource("Site", "jira")
 
 
-def read(on: Judge, *groups: str, **facts: object) -> Verdict:
+def read(on: Judge, *groups: str, **facts: str) -> Verdict:
     return ask(on, caller("ana", *groups), "jira_get_issue", issue(**facts))
 
 
