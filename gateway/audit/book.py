@@ -8,7 +8,6 @@ Everything here is synchronous and belongs to one thread; `log.py` gives it one.
 counts: at the start, and after any failure, the tree is built again from the stored bytes.
 """
 
-import fcntl
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from gateway.audit import months, record
 from gateway.audit.checkpoint import BadNote, Checkpoint, SecondPlace, Signer
 from gateway.audit.keys import write_atomically
 from gateway.audit.leaves import Leaves
+from gateway.audit.lock import locked
 from gateway.audit.sqlite import Appending, LogFileError
 
 
@@ -80,7 +80,7 @@ class Book:
         """Lock, recover, and go on where the record ends. Raises LogFileError."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = _locked(self.folder / "audit.lock")
+            self._lock = locked(self.folder / "audit.lock")
         except OSError as cause:
             raise LogFileError(str(cause)) from cause
         try:
@@ -132,7 +132,10 @@ class Book:
         if self._newest > max((p.name for p in files), default=""):
             raise LogFileError(f"{self._newest} is gone")
         if files:
-            self._continue(files[-1])
+            try:
+                self._continue(files[-1])
+            except LogFileError as cause:
+                raise LogFileError(f"{files[-1].name}: {cause}") from cause
         else:
             self._begin(months.current(), {})
         self._newest = self.name
@@ -145,9 +148,9 @@ class Book:
         try:
             own = [self._opened(path, note) for _, note in file.checkpoints()[-1:]]
             leaves = Leaves.of(file.rows(), [*own, *self._kept(path), *self._acknowledged(path)])
-        except LogFileError as cause:
+        except LogFileError:
             file.close()
-            raise LogFileError(f"{path.name}: {cause}") from cause
+            raise
         self._file, self._leaves, self.signed = file, leaves, own[0].size if own else 0
         self._month_ends = 0.0 if leaves.closed else months.end(months.of(path.name))
 
@@ -282,19 +285,3 @@ class Book:
             os.close(self._lock)
             self._lock = None
         self._sound = False
-
-
-def _locked(path: Path) -> int:
-    """A handle that holds the folder's lock until it is closed. Raises LogFileError, OSError."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as taken:
-        owner = os.read(handle, 20).decode("ascii", "replace").strip()
-        os.close(handle)
-        raise LogFileError(
-            f"process {owner or 'unknown'} already writes the record in {path.parent}"
-        ) from taken
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-    return handle

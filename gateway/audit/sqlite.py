@@ -21,6 +21,7 @@ from typing import Self
 
 from gateway import clock, limits
 from gateway.audit.keys import sync_folder
+from gateway.audit.pages import Pages
 
 SCHEMA = (
     "CREATE TABLE record (seq INTEGER PRIMARY KEY, body BLOB NOT NULL)",
@@ -38,11 +39,11 @@ class LogFileError(Exception):
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told() -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError, ValueError, OverflowError, MemoryError) as cause:
-        raise LogFileError(f"{path.name}: {cause}") from cause
+        raise LogFileError(str(cause)) from cause
 
 
 class _File:
@@ -56,22 +57,25 @@ class _File:
 
     def rows(self, after: int = -1) -> Iterator[tuple[int, bytes]]:
         """(seq, body) in the table's own order, those after `after`. Raises LogFileError, also midway."""
-        statement = "SELECT seq, body FROM record NOT INDEXED WHERE seq > ?"
-        with _told(self.path):
-            for seq, body in self._connection.execute(statement, (after,)):
-                if not isinstance(seq, int) or not isinstance(body, bytes):
-                    raise LogFileError(f"{self.path.name}: row {seq!r} is not a record")
+        statement = "SELECT seq, body, typeof(body) FROM record NOT INDEXED WHERE seq > ?"
+        with _told():
+            for seq, body, kind in self._connection.execute(statement, (after,)):
+                if kind != b"blob":
+                    raise LogFileError(f"row {seq!r} is not a record")
                 yield seq, body
 
     def checkpoints(self) -> list[tuple[int, str]]:
         """(size, note), in order. Raises LogFileError."""
-        with _told(self.path):
-            found = self._connection.execute("SELECT size, note FROM checkpoint ORDER BY size").fetchall()
-            return [(int(size), bytes(note).decode("utf-8", "backslashreplace")) for size, note in found]
+        with _told():
+            statement = "SELECT size, note, typeof(note) FROM checkpoint ORDER BY size"
+            found = self._connection.execute(statement).fetchall()
+            if any(kind != b"text" for _, _, kind in found):
+                raise LogFileError("a checkpoint is not a text")
+            return [(size, note.decode("utf-8", "backslashreplace")) for size, note, _ in found]
 
     def count(self) -> int:
         """Records by the highest number. Raises LogFileError."""
-        with _told(self.path):
+        with _told():
             return int(self._connection.execute("SELECT coalesce(max(seq) + 1, 0) FROM record").fetchone()[0])
 
     def close(self) -> None:
@@ -84,7 +88,7 @@ class Appending(_File):
     """The one open file that grows. Used by one thread."""
 
     def __init__(self, path: Path) -> None:
-        with _told(path):
+        with _told():
             self._inode, self._look_again = path.stat().st_ino, 0.0
             # Numbers of parameters vary with the batch, and each has its prepared statement.
             connection = sqlite3.connect(
@@ -101,9 +105,9 @@ class Appending(_File):
     def create(cls, path: Path, first: bytes) -> Self:
         """A new file with `first` as its first leaf, readable by its owner only. Raises LogFileError."""
         making = path.with_name(f"{path.name}.new")
-        with _told(path):
+        with _told():
             if path.exists():
-                raise LogFileError(f"{path.name} is there already")
+                raise LogFileError("it is there already")
             for leftover in (making, making.with_name(f"{making.name}-journal")):
                 leftover.unlink(missing_ok=True)
             os.close(os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -132,7 +136,7 @@ class Appending(_File):
         for number, body in enumerate(bodies, seq):
             values += (number, body)
         marks = ",(?,?)" * (len(bodies) - 1)
-        with _told(self.path):
+        with _told():
             self._connection.execute(f"INSERT INTO record VALUES (?,?){marks}", values)  # noqa: S608
             if clock.mono() >= self._look_again:
                 self._look_again = clock.mono() + limits.AUDIT_LOOK_SECONDS
@@ -141,7 +145,7 @@ class Appending(_File):
 
     def keep_checkpoint(self, size: int, note: str) -> None:
         """Store a signed note about the first `size` leaves. Raises LogFileError."""
-        with _told(self.path):
+        with _told():
             self._connection.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", (size, note))
 
 
@@ -161,9 +165,9 @@ class Looking(_File):
 
     def __init__(self, path: Path) -> None:
         self._copy: tempfile.TemporaryDirectory[str] | None = None
-        with _told(path):
+        with _told():
             if not path.is_file():
-                raise LogFileError(f"{path.name} is not there")
+                raise LogFileError("there is no such file")
             super().__init__(path, self._opened(path))
             self._connection.execute("PRAGMA trusted_schema=OFF")
             self._connection.execute("PRAGMA cell_size_check=ON")
@@ -173,7 +177,8 @@ class Looking(_File):
 
     def _opened(self, path: Path) -> sqlite3.Connection:
         waiting = path.with_name(f"{path.name}-wal")
-        if not waiting.exists() or waiting.stat().st_size == 0:
+        self._settled = not waiting.exists() or waiting.stat().st_size == 0
+        if self._settled:
             return _connected(path, "immutable=1")
         try:
             connection = _connected(path, "mode=ro")
@@ -191,11 +196,11 @@ class Looking(_File):
         found = self._connection.execute("SELECT sql FROM sqlite_schema").fetchall()
         if [sql for (sql,) in found] != [s.encode() for s in SCHEMA]:
             self._connection.close()
-            raise LogFileError(f"{self.path.name} does not have the tables of a record")
+            raise LogFileError("it does not have the tables of a record")
 
     def damage(self) -> list[str]:
         """What SQLite and the form of the file say against it; empty when nothing. Raises LogFileError."""
-        with _told(self.path):
+        with _told():
             wrong = [
                 f"SQLite: {_line(row[0])}" for row in self._connection.execute("PRAGMA integrity_check(20)")
             ]
@@ -203,17 +208,20 @@ class Looking(_File):
                 wrong.append("the header does not name a file of the record")
             if self._connection.execute("PRAGMA freelist_count").fetchone()[0]:
                 wrong.append("there are free pages: something was deleted")
-            return [w for w in wrong if w != "SQLite: ok"]
+            wrong = [w for w in wrong if w != "SQLite: ok"]
+            if self._settled and not wrong:
+                wrong += Pages(self.path).strays()
+            return wrong
 
     def newest(self, count: int) -> list[tuple[int, bytes]]:
         """The last `count` records, oldest first. Raises LogFileError."""
-        with _told(self.path):
+        with _told():
             statement = "SELECT seq, body FROM record ORDER BY seq DESC LIMIT ?"
             return self._connection.execute(statement, (count,)).fetchall()[::-1]
 
     def naming(self, text: str) -> list[tuple[int, bytes]]:
         """The records whose bytes contain `text`, in order. Raises LogFileError."""
-        with _told(self.path):
+        with _told():
             statement = "SELECT seq, body FROM record WHERE instr(body, ?) ORDER BY seq"
             return self._connection.execute(statement, (text.encode(),)).fetchall()
 

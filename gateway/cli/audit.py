@@ -55,7 +55,7 @@ def tail(path: Path, n: int = 20, json: bool = False, *, console: Console | None
             if len(found) >= n:
                 break
     except LogFileError as cause:
-        return _cannot(cause, json, console)
+        return _cannot(f"{path}: {cause}", json, console)
     if json:
         for seq, told in found:
             _json({"seq": seq, **told}, console)
@@ -78,7 +78,7 @@ def show(path: Path, id: str, json: bool = False, *, console: Console | None = N
                 numbered = ((s, b) for s, b in islice(opened.rows(int(id) - 1), 1) if s == int(id))
                 found += [(files[-1].name, seq, _told(body)) for seq, body in numbered]
     except LogFileError as cause:
-        return _cannot(cause, json, console)
+        return _cannot(f"{path}: {cause}", json, console)
     if not found:
         return _cannot(f"there is no record {id} in {path}", json, console)
     for file_name, seq, told in found:
@@ -92,7 +92,7 @@ def show(path: Path, id: str, json: bool = False, *, console: Console | None = N
 def _files(path: Path) -> list[Path]:
     files = months.files(path) if path.is_dir() else [path]
     if not files:
-        raise LogFileError(f"there is no file of the record in {path}")
+        raise LogFileError("there is no file of the record here")
     return files
 
 

@@ -227,7 +227,8 @@ def changed(folder: Path, statement: str) -> None:
 @pytest.mark.parametrize(
     ("statement", "why"),
     [
-        ("UPDATE record SET body = replace(body, 'call-2', 'call-9') WHERE seq = 2", "not the signed ones"),
+        ("UPDATE record SET body = body || x'20' WHERE seq = 2", "is not a record"),
+        ("UPDATE record SET body = CAST(body || ' ' AS BLOB) WHERE seq = 2", "not the signed ones"),
         ("DELETE FROM record WHERE seq = 2", "record 2 is missing"),
         ("DELETE FROM record WHERE seq > 2", "only 3 of 6 signed records are left"),
         ("DELETE FROM record", "signed records are left"),
