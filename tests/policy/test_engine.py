@@ -12,7 +12,7 @@ from gateway.errors import ConfigError, Denied
 from gateway.model import Resource
 from gateway.policy.engine import CedarPolicy
 from tests.policy.actions import TOOLS
-from tests.policy.making import SHIPPED, call, caller, issue
+from tests.policy.making import SHIPPED, STAFF, call, caller, files, issue, rule
 
 SEARCH: Any = {"jqlFields": ["project"], "maxResults": 25}
 LEAD = caller("lena", "staff", "leads")
@@ -186,6 +186,70 @@ def test_input_that_is_not_plain_is_refused(policy: CedarPolicy) -> None:
     found = policy.admit(call(caller(), "jira_search", jqlFields=[["a"]], maxResults={"a": 1}))
     assert not found.allowed
     assert found.errors
+
+
+def test_an_admission_is_not_given_to_another_input(policy: CedarPolicy) -> None:
+    """A search by a hidden field is refused right after one by another field, and a cap stands only where it cuts."""
+    assert policy.admit(call(caller(), "jira_search", **SEARCH)).allowed
+    hidden = policy.admit(call(caller(), "jira_search", jqlFields=["cf[10042]"], maxResults=25))
+    assert [r.rule for r in hidden.reasons] == ["no-search-by-hidden-field"]
+    assert policy.admit(call(caller(), "jira_search", **SEARCH)).allowed
+
+
+def small(folder: Path, text: str, **data: str) -> CedarPolicy:
+    """An engine over a small bundle."""
+    cases = "cases: [{name: nobody, tool: jira_whoami, expect: {decision: deny}}]"
+    given = {
+        **files(text),
+        "tests/a.yaml": cases.encode(),
+        **{f"{k}.yaml": v.encode() for k, v in data.items()},
+    }
+    for name, contents in given.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(contents)
+    return CedarPolicy(folder, TOOLS)
+
+
+def test_a_narrowing_is_not_given_to_another_hour(tmp_path: Path) -> None:
+    """A rule on results that reads the circumstances narrows by them, though the search itself reads none."""
+    few = rule(
+        "few",
+        'forbid (principal, action == Jira::Action::"issue_in_results", resource in Jira::Project::"VAULT") '
+        "when { context.call.writesLastHour >= 1 };",
+    )
+    policy = small(tmp_path, STAFF + few)
+    search = call(caller(), "jira_search", **SEARCH)
+    assert policy.admit(search).narrowing is None
+    assert policy.decide(call(caller(), "jira_comment", fields=[]), [issue()]).allowed
+    assert policy.admit(search).narrowing == 'project != "VAULT"'
+
+
+def test_what_is_asked_counts_beforehand(tmp_path: Path) -> None:
+    """A transition that is refused on every issue is refused before anything is fetched; another is not."""
+    done = rule(
+        "done",
+        'forbid (principal, action == Jira::Action::"jira_transition", resource) when { context.input.to == "Done" };',
+    )
+    policy = small(tmp_path, STAFF + done)
+    assert policy.admit(call(caller(), "jira_transition", to="To Do")).allowed
+    refused = policy.admit(call(caller(), "jira_transition", to="Done"))
+    assert [r.rule for r in refused.reasons] == ["done"]
+    assert "jira_transition" in policy.visible(caller())
+
+
+def test_a_ceiling_counts_everybody(tmp_path: Path) -> None:
+    """Two people with one assistant share its ceiling; another assistant has its own."""
+    ceiling = rule(
+        "ceiling",
+        'forbid (principal, action in Jira::Action::"write", resource) when { context.agent has ceilingPerHour && '
+        "context.call.agentWritesLastHour >= context.agent.ceilingPerHour };",
+    )
+    policy = small(
+        tmp_path, STAFF + ceiling, agents="clients: {one: {ceilingPerHour: 2}, two: {ceilingPerHour: 2}}"
+    )
+    writers = [caller(name, client=client) for client in ("one", "two") for name in ("ana", "bo", "cy")]
+    allowed = [policy.decide(call(who, "jira_comment", fields=[]), [issue()]).allowed for who in writers]
+    assert allowed == [True, True, False] * 2
 
 
 def test_a_folder_without_rules_stops_the_start(tmp_path: Path) -> None:
