@@ -126,17 +126,20 @@ class Outward:
 
 async def _read(response: aiohttp.ClientResponse, ask: Ask) -> bytes:
     """The whole body, counted as it comes: a declared length is only a claim."""
-    too_large = f"{_origin(ask.url)} sent more than {ask.max_bytes} bytes"
     if (response.content_length or 0) > ask.max_bytes:
-        raise UnusableReply(too_large, response.status)
+        raise _too_large(response, ask)
     parts: list[bytes] = []
     total = 0
     async for part in response.content.iter_any():
         total += len(part)
         if total > ask.max_bytes:
-            raise UnusableReply(too_large, response.status)
+            raise _too_large(response, ask)
         parts.append(part)
     return b"".join(parts)
+
+
+def _too_large(response: aiohttp.ClientResponse, ask: Ask) -> UnusableReply:
+    return UnusableReply(f"{_origin(ask.url)} sent more than {ask.max_bytes} bytes", response.status)
 
 
 def _origin(url: str) -> str:

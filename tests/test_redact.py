@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from gateway.errors import Denied, Unavailable
 from gateway.jira.values import HIDDEN, cut
-from gateway.jira.views import IssueDetail, IssuePage
+from gateway.jira.views import IssueDetail
 from gateway.model import Decision, Obligation, Reason, Resource, Result
 from gateway.redact import redact
 from tests.jira import raw
+from tests.jira.raw import page_of
 
 RULE = Reason("hide", "Personal data is hidden.")
 ALLOWED = Decision(allowed=True, reasons=(RULE,), policy="sha256:x")
@@ -98,7 +99,7 @@ def hidden_by(path: str, fields: Sequence[str]) -> bool:
 def test_a_hidden_value_occurs_nowhere(fields: list[str], spelled: Any, page: bool) -> None:
     """Not in the text nor in the structured form, in whichever case the rule writes the field."""
     whole = issue()
-    answer = IssuePage([whole]) if page else IssueDetail(whole, SITE, ASKED)
+    answer = page_of([whole]) if page else IssueDetail(whole, SITE, ASKED)
     result = redact(answer, hiding(*map(spelled, fields)))
     released = result.text.encode() + orjson.dumps(result.structured)
     before = answer.render()
@@ -136,7 +137,7 @@ def test_hidden_comments_tell_no_number() -> None:
 def test_every_field_may_be_hidden_at_once() -> None:
     """And an answer still comes out."""
     fields = list(raw.issue()["fields"])
-    for answer in (IssueDetail(issue(), SITE, ASKED), IssuePage([issue()])):
+    for answer in (IssueDetail(issue(), SITE, ASKED), page_of([issue()])):
         text = redact(answer, hiding(*fields)).text
         assert HIDDEN in text
         assert "canary" not in text.replace("canary-customfield", "").replace("canary-environment", "")

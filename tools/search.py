@@ -1,7 +1,7 @@
 """Finding issues."""
 
 from gateway.jira import JiraSession
-from gateway.jira.views import IssuePage
+from gateway.jira.views import IssuePage, Rows
 from gateway.model import Effect
 from gateway.tool import Jql, PageSize, PageToken, site, tool
 
@@ -19,4 +19,4 @@ async def jira_search(
     wanted = {"jql": query, "maxResults": max_results, "fields": list(IssuePage.fields)}
     if next is not None:
         wanted["nextPageToken"] = jira.open_page(query, next)
-    return IssuePage.of(await jira.post("search", "jql", json=wanted, read=True), jira, query)
+    return IssuePage.of(await jira.find("search", "jql", json=wanted, form=Rows), jira, query)

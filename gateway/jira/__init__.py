@@ -1,7 +1,9 @@
 """How Jira is spoken. This is the face that tools see; nothing here shows a token."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
 
 Json = Any
 """Decoded JSON."""
@@ -17,8 +19,11 @@ class JiraSession(Protocol):
 
     async def get(self, *path: str, params: Mapping[str, str | int] | None = None) -> Json: ...
 
-    async def post(self, *path: str, json: Json, read: bool = False) -> Json:
-        """`read=True` for a POST that changes nothing, such as `search/jql`; only those are retried."""
+    async def post(self, *path: str, json: Json) -> Json: ...
+
+    async def find(self, *path: str, json: Json, form: type[T]) -> T:
+        """A POST that changes nothing, such as `search/jql`, read as `form` (a msgspec type): what Jira sends
+        beyond it is passed over, and what lacks is `Unavailable`. Retried like a `get`."""
 
     async def put(self, *path: str, json: Json) -> Json: ...
 

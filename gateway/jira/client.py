@@ -10,8 +10,11 @@ import math
 import re
 import secrets
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
+import msgspec
 import orjson
 
 from gateway import clock, limits
@@ -20,10 +23,13 @@ from gateway.http import Ask, Outward, Reply
 from gateway.jira import Json
 from gateway.jira.body import decoded
 from gateway.jira.errors import refused, unreadable
+from gateway.jira.facts import undecidable
 from gateway.jira.pages import PageSeal
 from gateway.jira.retry import exchange
 from gateway.model import Grant
 from gateway.store.memory import ExpiringCache
+
+T = TypeVar("T")
 
 _API = "/rest/api/3/"
 _UNSAFE = re.compile(r"[/\\%?#;\x00-\x20\x7f]|\.\.")
@@ -91,8 +97,12 @@ class Session:
     async def get(self, *path: str, params: Mapping[str, str | int] | None = None) -> Json:
         return await self._call("GET", path, params, None, read=True)
 
-    async def post(self, *path: str, json: Json, read: bool = False) -> Json:
-        return await self._call("POST", path, None, json, read=read)
+    async def post(self, *path: str, json: Json) -> Json:
+        return await self._call("POST", path, None, json, read=False)
+
+    async def find(self, *path: str, json: Json, form: type[T]) -> T:
+        found: T = await self._call("POST", path, None, json, read=True, form=form)
+        return found
 
     async def put(self, *path: str, json: Json) -> Json:
         return await self._call("PUT", path, None, json, read=False)
@@ -114,12 +124,13 @@ class Session:
         json: Json,
         *,
         read: bool,
+        form: Any = Any,
     ) -> Json:
         ask = self._ask(method, _url(self._client.base_url, path, params), json)
         reply = await exchange(self._client.outward, ask, read=read)
         try:
             _refuse_failed_sign_in(reply)
-            value = _value(reply, read=read)
+            value = _value(reply, form, read=read)
             self._client.recognise(self._grant, reply)
         except Unavailable as stranger:
             if read or reply.status >= 300:
@@ -148,16 +159,24 @@ def _url(base: str, path: tuple[str, ...], params: Mapping[str, str | int] | Non
         if not segment or segment == "." or _UNSAFE.search(segment):
             raise InvalidCall("A key or id is not well formed; correct it and call again.")
     quoted = "/".join(quote(segment, safe="") for segment in path)
-    query = f"?{urlencode(params, quote_via=quote, safe='')}" if params else ""
+    query = f"?{_encoded(tuple(params.items()))}" if params else ""
     return f"{base}{_API}{quoted}{query}"
 
 
-def _value(reply: Reply, *, read: bool) -> Json:
+@lru_cache(256)
+def _encoded(params: tuple[tuple[str, str | int], ...]) -> str:
+    """A tool asks for the same fields each time."""
+    return urlencode(params, quote_via=quote, safe="")
+
+
+def _value(reply: Reply, form: Any, *, read: bool) -> Json:
     """What a good answer holds; None for a write without one. Raises `JiraRefused` or `OutcomeUnknown`."""
     if reply.status >= 300:
         return None
     try:
-        value = decoded(reply)
+        value = decoded(reply, form)
+    except msgspec.ValidationError as lacking:
+        raise undecidable(str(lacking)) from None
     except ValueError as unfit:
         raise unreadable(reply, type(unfit).__name__, read=read) from None
     if read and value is None:

@@ -47,8 +47,9 @@ class _Status(msgspec.Struct):
     statusCategory: _Category
 
 
-class _Account(msgspec.Struct):
+class Account(msgspec.Struct):
     accountId: Text
+    displayName: str = ""
 
 
 class _Project(msgspec.Struct):
@@ -63,12 +64,16 @@ class _StubFields(msgspec.Struct):
 
 
 class _Fields(_StubFields, kw_only=True):
+    """What policy decides on, and what a row of a search shows; whatever else Jira sends is passed over."""
+
+    summary: str | None = None
+    updated: str | None = None
     project: _Project
     labels: list[str] | None = None
     components: list[_Named] | None = None
     security: _Named | None = None
-    reporter: _Account | None = None
-    assignee: _Account | None = None
+    reporter: Account | None = None
+    assignee: Account | None = None
 
 
 class _Stub(msgspec.Struct):
@@ -76,9 +81,18 @@ class _Stub(msgspec.Struct):
     fields: _StubFields
 
 
-class _Issue(msgspec.Struct):
+class Row(msgspec.Struct):
+    """An issue as a search shows it."""
+
     key: Text
     fields: _Fields
+
+
+class Rows(msgspec.Struct):
+    """The answer of `POST search/jql`."""
+
+    issues: list[Row]
+    nextPageToken: str | None = None
 
 
 def issue_resource(raw: Any) -> Resource:
@@ -88,7 +102,11 @@ def issue_resource(raw: Any) -> Resource:
     Jira has them projectCategory, priority, securityLevel (the level's name), reporter and assignee
     (accountId). Raises `Unavailable` when a deciding piece is missing or malformed.
     """
-    issue = _checked(raw, _Issue)
+    return row_resource(checked(raw, Row))
+
+
+def row_resource(issue: Row) -> Resource:
+    """`issue_resource` of an issue that was read as a `Row`."""
     fields = issue.fields
     facts = {"project": fields.project.key, **_kind_and_status(fields)}
     facts["labels"] = sorted({label.lower() for label in fields.labels}) if fields.labels else []
@@ -110,14 +128,14 @@ def stub_resource(raw: Any) -> Resource:
     `fields` holds summary, status, priority and issuetype. A stub names no project, labels or
     level, so the project is its key's prefix and the rest is unknown.
     """
-    stub = _checked(raw, _Stub)
+    stub = checked(raw, _Stub)
     facts = {"project": stub.key.rpartition("-")[0], **_kind_and_status(stub.fields)}
     return Resource("Issue", stub.key, facts)
 
 
 def project_resource(raw: Any) -> Resource:
     """A project (`GET project/{key}` or a value of `GET project/search`) as Cedar's `Project`."""
-    project = _checked(raw, _Project)
+    project = checked(raw, _Project)
     category = project.projectCategory
     facts = {"key": project.key} if category is None else {"key": project.key, "category": category.name}
     return Resource("Project", project.key, facts)
@@ -127,7 +145,7 @@ def rows(raw: Any, name: str) -> list[Mapping[str, Any]]:
     """The list of objects at `name` of a page that Jira returned. Raises `Unavailable` for anything else."""
     found = raw.get(name) if isinstance(raw, dict) else None
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-        raise _undecidable(name)
+        raise undecidable(name)
     return found
 
 
@@ -142,14 +160,16 @@ def _kind_and_status(fields: _StubFields) -> dict[str, Any]:
     return facts
 
 
-def _checked(raw: Any, form: type[T]) -> T:
+def checked(raw: Any, form: type[T]) -> T:
+    """Jira's JSON as `form`. Raises `Unavailable` when a deciding piece is missing or malformed."""
     try:
         return msgspec.convert(raw, form)
     except msgspec.ValidationError as malformed:
-        raise _undecidable(str(malformed)) from None
+        raise undecidable(str(malformed)) from None
 
 
-def _undecidable(what: str) -> Unavailable:
+def undecidable(what: str) -> Unavailable:
+    """Jira's answer lacks `what`."""
     return Unavailable(
         "Jira's answer lacks what policy needs to decide, so it is withheld; try again or tell the operator.",
         part="jira",

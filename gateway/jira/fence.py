@@ -30,8 +30,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _PLAIN = {**_UNSEEN, ord(_OPEN): "[", ord(_CLOSE): "]", 0x2028: "\n", 0x2029: "\n"}
 
 
-_NOT_FLAT = re.compile(r"^ |  | $|\|")
-"""What a line of plain ASCII still must not have."""
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Fence:
@@ -59,15 +58,21 @@ def plain(text: str) -> str:
     """`text` without unseen characters and without characters of the marks; line breaks stay."""
     if text.isascii() and not _CONTROL.search(text):
         return text  # nothing to take out; ten times as fast, and most text
+    if text.isascii() and _CONTROLS.search(text) is None:
+        return text
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_PLAIN)
 
 
 def line(text: str, limit: int) -> str:
     """`text` as one line of at most `limit` characters, cut with `…`; `|`, our column mark, is replaced."""
-    if len(text) <= limit and text.isascii() and text.isprintable() and _NOT_FLAT.search(text) is None:
+    if len(text) <= limit and text.isascii() and text.isprintable() and _is_flat(text):
         return text
     flat = " ".join(plain(text).replace("|", "¦").split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def _is_flat(text: str) -> bool:
+    return "|" not in text and "  " not in text and text[:1] != " " and text[-1:] != " "
 
 
 def capped(text: str, limit: int) -> str:

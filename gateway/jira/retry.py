@@ -20,7 +20,8 @@ async def exchange(outward: Outward, ask: Ask, *, read: bool) -> Reply:
     """
     ends = clock.mono() + ask.seconds
     for attempt in range(limits.READ_RETRIES + 1):
-        outcome = await _once(outward, replace(ask, seconds=max(ends - clock.mono(), 0.001)))
+        left = ask if attempt == 0 else replace(ask, seconds=max(ends - clock.mono(), 0.001))
+        outcome = await _once(outward, left)
         if not read or not _worth_repeating(outcome) or attempt == limits.READ_RETRIES:
             break
         pause = _pause(attempt, outcome)

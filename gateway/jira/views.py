@@ -6,6 +6,7 @@ output schema is derived. Text that people wrote stands between marks (`gateway/
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import msgspec
@@ -14,7 +15,7 @@ from gateway import limits
 from gateway.errors import OutcomeUnknown
 from gateway.jira import JiraSession, Json
 from gateway.jira.detail import IssueDetail, browse
-from gateway.jira.facts import POLICY_FIELDS, issue_resource, project_resource, rows
+from gateway.jira.facts import POLICY_FIELDS, Row, Rows, project_resource, row_resource, rows
 from gateway.jira.fence import Fence, line
 from gateway.jira.shapes import (
     IssuePageShape,
@@ -25,18 +26,20 @@ from gateway.jira.shapes import (
     RowShape,
     Shape,
 )
-from gateway.jira.values import cut, label, minute
+from gateway.jira.values import HIDDEN, cut, label, minute
 from gateway.model import Resource, Result
 
-__all__ = ["IssueDetail", "IssuePage", "Person", "ProjectPage", "Receipt", "line"]
+__all__ = ["IssueDetail", "IssuePage", "Person", "ProjectPage", "Receipt", "Rows", "line"]
 
 
 @dataclass(frozen=True, slots=True)
 class IssuePage:
     """Rows of `POST search/jql`; `next` is our own token, empty on the last page. There is never a total."""
 
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Row]
     next: str = ""
+    hidden: frozenset[str] = frozenset()
+    """Columns that policy hides."""
     withheld: int = 0
     """Rows of this page beyond policy's cap. Refused rows are not counted: they do not exist here."""
     shape: ClassVar[type[Shape]] = IssuePageShape
@@ -44,24 +47,21 @@ class IssuePage:
     """What a search must ask Jira for."""
 
     @classmethod
-    def of(cls, raw: Json, jira: JiraSession, query: str) -> "IssuePage":
+    def of(cls, found: Rows, jira: JiraSession, query: str) -> "IssuePage":
         """A page of the answer to `query`."""
-        upstream = raw.get("nextPageToken") if isinstance(raw, dict) else None
-        token = jira.page_token(query, upstream) if isinstance(upstream, str) else ""
-        return cls(rows(raw, "issues"), token)
+        more = found.nextPageToken
+        return cls(found.issues, jira.page_token(query, more) if more is not None else "")
 
     def resources(self) -> Sequence[Resource]:
-        return [issue_resource(row) for row in self.rows]
+        return [row_resource(row) for row in self.rows]
 
     def without(self, refused: frozenset[str], fields: frozenset[str], maximum: int | None) -> "IssuePage":
-        kept, withheld = _first([row for row in self.rows if row["key"] not in refused], maximum)
-        if fields:
-            kept = [{**row, "fields": cut(row["fields"], fields)} for row in kept]
-        return replace(self, rows=kept, withheld=withheld)
+        kept, withheld = _first([row for row in self.rows if row.key not in refused], maximum)
+        return replace(self, rows=kept, withheld=withheld, hidden=_hidden(fields))
 
     def render(self) -> Result:
         fence = Fence()
-        found = [_row(row) for row in self.rows]
+        found = [_row(row, self.hidden) for row in self.rows]
         table = _fitted(found)
         page = IssuePageShape(note=fence.note, issues=found, withheld=self.withheld, next=self.next)
         columns = "KEY | type | status | priority | assignee | updated | summary"
@@ -191,17 +191,39 @@ def _line(row: RowShape) -> str:
     return f"{state} | {row.assignee or '-'} | {row.updated} | {row.summary}"
 
 
-def _row(row: Mapping[str, Any]) -> RowShape:
-    fields = row["fields"]
-    return RowShape(
-        key=line(row["key"], 40),
-        type=label(fields.get("issuetype"), 40),
-        status=label(fields.get("status"), 40),
-        updated=minute(fields.get("updated")),
-        summary=label(fields.get("summary"), 255),
-        priority=label(fields.get("priority"), 24),
-        assignee=label(fields.get("assignee"), 60),
+_COLUMNS = {
+    "summary": "",
+    "issuetype": {"name": ""},
+    "status": {"name": ""},
+    "priority": {"name": ""},
+    "assignee": {"displayName": ""},
+    "updated": "",
+}
+"""The shown parts of a row, as Jira sends them."""
+
+
+@lru_cache(64)
+def _hidden(fields: frozenset[str]) -> frozenset[str]:
+    """The columns of which nothing is left when `fields` are cut out of Jira's JSON."""
+    left = cut(_COLUMNS, fields)
+    values = {name: next(iter(v.values())) if isinstance(v, dict) else v for name, v in left.items()}
+    return frozenset(name for name in _COLUMNS if values[name] == HIDDEN)
+
+
+def _row(row: Row, hidden: frozenset[str]) -> RowShape:
+    fields = row.fields
+    shape = RowShape(
+        key=line(row.key, 40),
+        type=line(fields.issuetype.name, 40),
+        status=line(fields.status.name, 40),
+        updated=minute(fields.updated),
+        summary=line(fields.summary or "", 255),
+        priority=line(fields.priority.name, 24) if fields.priority else "",
+        assignee=line(fields.assignee.displayName, 60) if fields.assignee else "",
     )
+    for column in hidden:
+        setattr(shape, "type" if column == "issuetype" else column, HIDDEN)
+    return shape
 
 
 def _first(found: list[Any], maximum: int | None) -> tuple[list[Any], int]:

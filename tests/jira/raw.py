@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from gateway.jira.facts import Rows, checked
+from gateway.jira.views import IssuePage
+
 
 def person(name: str) -> dict[str, Any]:
     """A user bean."""
@@ -65,3 +68,8 @@ def issue(key: str = "OPEN-1", **changed: Any) -> dict[str, Any]:
         ],
     }
     return {"id": "10001", "key": key, "fields": {**fields, **changed}}
+
+
+def page_of(issues: list[dict[str, Any]], token: str = "") -> IssuePage:
+    """A page of a search that found `issues`."""
+    return IssuePage(checked({"issues": issues}, Rows).issues, token)

@@ -8,10 +8,12 @@ import pytest
 
 from gateway import limits
 from gateway.errors import OutcomeUnknown, Unavailable
+from gateway.jira.facts import Rows, checked
 from gateway.jira.values import HIDDEN, minute, shown
-from gateway.jira.views import IssueDetail, IssuePage, Person, ProjectPage, Receipt
+from gateway.jira.views import IssueDetail, Person, ProjectPage, Receipt
 from gateway.model import Result
 from tests.jira import raw
+from tests.jira.raw import page_of
 
 SITE = "https://acme.atlassian.net"
 NOTHING: frozenset[str] = frozenset()
@@ -187,7 +189,7 @@ def test_an_issue_beyond_all_limits() -> None:
 
 def test_a_page_of_a_search() -> None:
     """One line an issue, a header, our token, and never a total."""
-    page = IssuePage([raw.issue("OPEN-1"), raw.issue("OPEN-2", assignee=None, priority=None)], "TOKEN")
+    page = page_of([raw.issue("OPEN-1"), raw.issue("OPEN-2", assignee=None, priority=None)], "TOKEN")
     result = conforms(page)
     lines = result.text.split("\n")
     assert lines[0] == '2 issues; more with next="TOKEN".'
@@ -198,12 +200,12 @@ def test_a_page_of_a_search() -> None:
     ]
     assert result.structured["next"] == "TOKEN"
     assert "total" not in result.structured
-    assert conforms(IssuePage([])).text == "No issues; no further page."
+    assert conforms(page_of([])).text == "No issues; no further page."
 
 
 def test_refused_rows_do_not_exist() -> None:
     """F35: neither their keys nor their number. What a cap withholds is counted: nothing is lost silently."""
-    page = IssuePage([raw.issue(f"OPEN-{n}") for n in range(1, 8)])
+    page = page_of([raw.issue(f"OPEN-{n}") for n in range(1, 8)])
     left = conforms(page.without(frozenset({"OPEN-2", "OPEN-3"}), NOTHING, None))
     assert [row["key"] for row in left.structured["issues"]] == [
         "OPEN-1",
@@ -227,18 +229,18 @@ def test_a_full_page_of_long_rows_loses_none() -> None:
         "assignee": {"accountId": "x", "displayName": "n" * 200},
         "status": raw.status("t" * 200),
     }
-    page = IssuePage([raw.issue(f"ABCDEFGHIJKLMNOPQRST-{10**9 + n}", **long) for n in range(50)], "T" * 4096)
+    page = page_of([raw.issue(f"ABCDEFGHIJKLMNOPQRST-{10**9 + n}", **long) for n in range(50)], "T" * 4096)
     result = conforms(page)
     assert len(result.text) <= limits.ANSWER_CHARS
     assert len(result.structured["issues"]) == 50
     assert all(row["summary"].endswith("…") for row in result.structured["issues"])
-    short = conforms(IssuePage([raw.issue(summary="s" * 120)] * 50))
+    short = conforms(page_of([raw.issue(summary="s" * 120)] * 50))
     assert all(len(row["summary"]) == 120 for row in short.structured["issues"])
 
 
 def test_a_jira_that_sends_more_than_asked() -> None:
     """Does not flood the answer."""
-    page = IssuePage([raw.issue()] * 200).without(NOTHING, NOTHING, None)
+    page = page_of([raw.issue()] * 200).without(NOTHING, NOTHING, None)
     assert len(conforms(page).structured["issues"]) == limits.PAGE_MAX
 
 
@@ -294,7 +296,7 @@ def test_a_create_without_a_key_is_in_doubt(body: Any) -> None:
 def test_a_search_without_issues_is_not_an_empty_result(body: Any) -> None:
     """ "Nothing found" is only said when Jira said so."""
     with pytest.raises(Unavailable):
-        IssuePage.of(body, None, "q")  # type: ignore[arg-type]
+        checked(body, Rows)
 
 
 @pytest.mark.parametrize(
