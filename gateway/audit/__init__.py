@@ -11,7 +11,11 @@ class AuditLog(Protocol):
     """An append-only log (RFC 6962 over the stored bytes)."""
 
     async def append(self, record: Mapping[str, Any]) -> int:
-        """Store `record`; its sequence number, once it is durable on disk. Raises `Sealed`."""
+        """Store `record`; its sequence number, once it is durable on disk. Raises `Sealed`.
+
+        The record is taken over before the first suspension: a caller that is cancelled while it waits
+        does not take it back, and records are stored in the order of the calls.
+        """
 
     def check(self) -> None:
         """Raises `Sealed` at once while the log is sealed; for whoever is about to begin something."""

@@ -17,11 +17,13 @@ What is written, and when:
 | is a read                                   | `call`, outcome `answered`, before its release      |
 | is a write                                  | `call.decision` before, `call.outcome` after        |
 | fails or is cancelled after an allowed commit | `call.outcome`, cancellation or not               |
+
+Cancellation needs no shield: a log has taken a record over before it first lets go of the event loop.
 """
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import Enum, auto
 from types import TracebackType
@@ -113,7 +115,7 @@ class Trail:
         self._stage = _Stage.RELEASED
         if self._writes:
             counted = {} if redactions is None else {"redacted": redactions}
-            await _surely(self._ended(outcome="done", happened=True, **counted))
+            await self._ended(outcome="done", happened=True, **counted)
         return result
 
     async def __aenter__(self) -> Self:
@@ -123,7 +125,7 @@ class Trail:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, Sealed) or self._stage is _Stage.RELEASED:
+        if self._stage is _Stage.RELEASED:
             return
         if self._stage is _Stage.OPEN:
             await self._refused(error)
@@ -149,10 +151,10 @@ class Trail:
             # Cancelled while the decision was being written: the effect had not begun.
             told["happened"] = record.happened(error) if self._stage is _Stage.COMMITTED else False
         if isinstance(error, Exception):
-            await _surely(self._ended(**told))
+            await self._ended(**told)
         else:
             with suppress(Sealed):  # a cancellation goes on as one; the call stays in doubt
-                await _surely(self._ended(**told))
+                await self._ended(**told)
 
     @property
     def _writes(self) -> bool:
@@ -243,19 +245,3 @@ class Recorder:
         except Sealed:
             taken.add(self.strangers)
             self.strangers = taken
-
-
-async def _surely(awaitable: Awaitable[T]) -> T:
-    """Wait to the end whatever is cancelled meanwhile; the cancellation goes on afterwards."""
-    task = asyncio.ensure_future(awaitable)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as again:
-            cancelled = again
-    if cancelled is not None:
-        if not task.cancelled():
-            task.exception()  # seen; the log has sealed itself
-        raise cancelled
-    return task.result()

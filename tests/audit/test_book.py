@@ -158,6 +158,60 @@ async def test_a_rotation_that_is_interrupted_is_finished(
     assert verify(tmp_path).ok, verify(tmp_path)
 
 
+async def test_a_closed_file_is_not_reopened_by_a_clock_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash between closing a month and beginning the next, then a clock back in the old month: on we go."""
+    from gateway.audit import sqlite
+
+    with clock.shifted(wall=at(2026, 12, 1, 0, 1)):
+        with clock.shifted(wall=-600):
+            book = book_in(tmp_path)
+            book.open()
+            book.write([entry(1)])
+
+        def crash(*_: object) -> None:
+            raise LogFileError("power cut")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(sqlite.Appending, "create", crash)
+            with pytest.raises(LogFileError, match="power cut"):
+                book.write([entry(2)])
+        book._release()
+        with clock.shifted(wall=-600):
+            book = book_in(tmp_path)
+            book.open()
+            book.write([entry(3)])
+            book.close()
+    assert [p.name for p in months.files(tmp_path)] == ["audit-2026-11.db", "audit-2026-12.db"]
+    assert told(tmp_path / "audit-2026-11.db")[-1]["kind"] == record.CLOSED
+    assert verify(tmp_path).ok, verify(tmp_path)
+
+
+def test_a_write_that_was_durable_but_failed_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the disk has more than we believe, the disk is right: the tree is built again."""
+    from gateway.audit import sqlite
+
+    book = book_in(tmp_path)
+    book.open()
+    append = sqlite.Appending.append
+
+    def late(*arguments: Any) -> None:
+        append(*arguments)
+        raise LogFileError("the answer was lost")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sqlite.Appending, "append", late)
+        with pytest.raises(LogFileError, match="lost"):
+            book.write([entry(1)])
+    assert book.write([entry(2)]) == 2
+    book.close()
+    assert [t["id"] for t in of_kind(tmp_path, "call")] == ["call-1", "call-2"]
+    assert verify(tmp_path).ok
+
+
 def test_a_half_made_file_is_made_anew(tmp_path: Path) -> None:
     """What a crash left of a file under construction does not stand in the way."""
     name = months.name(months.current())

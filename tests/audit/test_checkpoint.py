@@ -67,6 +67,17 @@ def test_every_changed_byte_is_noticed(signer: Signer) -> None:
                 signer.verifier.open(note[:at] + other + note[at + 1 :])
 
 
+def test_a_signature_has_one_spelling(signer: Signer) -> None:
+    """Base64 can spell the same bytes in several ways; only ours is taken, so that notes can be compared."""
+    note = signer.sign(CHECKPOINT)
+    assert note.endswith("=\n") and signer.verifier.open(note)
+    for other in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/":
+        changed = f"{note[:-3]}{other}=\n"
+        if changed != note:
+            with pytest.raises(BadNote):
+                signer.verifier.open(changed)
+
+
 @pytest.mark.parametrize(
     "note", ["", "\n\n", "a\n\nb\n", "a\n1\nAAAA\ntime x\n\n— log AAAA\n", "\x00" * 50, "—" * 9]
 )

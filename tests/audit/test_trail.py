@@ -381,6 +381,44 @@ async def test_strangers_are_counted_not_recorded(tmp_path: Path, recorder: Reco
     assert sum(s["count"] for s in found["sources"]) + found["others"] == 3002
 
 
+async def test_strangers_who_come_while_the_log_fails_are_counted_too() -> None:
+    """What is counted during a failing write is added to what that write would have told."""
+
+    class Failing(Memory):
+        async def append(self, told: Mapping[str, Any]) -> int:
+            if told["kind"] == record.STRANGERS and not self.records[1:]:
+                recorder.stranger("b", "unauthenticated")
+                self.records.append(told)
+                raise Sealed("disk full")
+            return await super().append(told)
+
+    log = Failing()
+    recorder = Recorder(log, version="1", key=KEY)
+    await recorder.start()
+    recorder.stranger("a", "unauthenticated")
+    await recorder._flush()
+    await recorder.stop()
+    kept = [r for r in log.records if r["kind"] == record.STRANGERS]
+    assert [s["source"] for s in kept[1]["sources"]] == ["a", "b"]
+
+
+async def test_a_commit_that_failed_has_its_outcome_when_the_log_is_back() -> None:
+    """When the log recovers at once, the record says that the decision whose fate is unclear had no effect."""
+
+    class Once(Memory):
+        async def append(self, told: Mapping[str, Any]) -> int:
+            seq = await super().append(told)
+            if told["kind"] == record.DECISION:
+                raise Sealed("stored, but too late")
+            return seq
+
+    log = Once()
+    with pytest.raises(Sealed):
+        await line(Recorder(log, version="1", key=KEY), Effect.WRITE, raising(AssertionError("reached")))
+    assert [r["kind"] for r in log.records] == [record.DECISION, record.OUTCOME]
+    assert (log.records[1]["outcome"], log.records[1]["happened"]) == ("sealed", False)
+
+
 async def test_strangers_are_told_each_minute() -> None:
     """While the gateway runs, the count is written at each interval, and kept while the log is sealed."""
     log = Memory()

@@ -403,6 +403,47 @@ def test_an_older_copy_of_a_closed_file_is_found(months: Path, tmp_path: Path) -
     assert "goes on from" in text and "never closed" in text
 
 
+def test_a_closed_file_signed_anew_is_found(months: Path, tmp_path: Path) -> None:
+    """With the true key, with as many records as before: the next file still holds the old root."""
+    shutil.copytree(months / "data", tmp_path / "data")
+    _, path, newest = sorted((tmp_path / "data").glob("audit-*.db"))
+    connection = sqlite3.connect(path, isolation_level=None)
+    rewrite(connection, lambda rows: [*rows[:3], rows[3].replace(b"answered", b"denied  "), *rows[4:]])
+    bodies = [body for (body,) in connection.execute("SELECT body FROM record ORDER BY seq")]
+    tree = Tree(leaf_hash(b) for b in bodies)
+    signer = Signer("log", signing_key(tmp_path / "data" / "k"))
+    note = signer.sign(Checkpoint(f"log/{path.stem}", tree.size, tree.root(), clock.iso()))
+    connection.execute("DELETE FROM checkpoint")
+    connection.execute("INSERT INTO checkpoint VALUES (?, ?)", (tree.size, note))
+    connection.execute("VACUUM")
+    connection.close()
+    assert verify(path).ok
+    for what in (tmp_path / "data", newest):
+        assert f"{path.name} does not end as this file says" in said(verify(what))
+
+
+def test_a_file_that_begins_from_nothing_is_found(months: Path, tmp_path: Path) -> None:
+    """A later file in a folder must go on from the one before, even if the true key signed it."""
+    shutil.copytree(months / "data", tmp_path / "data")
+    (tmp_path / "fresh").mkdir()
+    shutil.copy(months / "data" / "k", tmp_path / "fresh" / "k")
+    with clock.shifted(wall=64 * 86400.0):
+        grown(tmp_path / "fresh", records=8)
+    newest = month_file(tmp_path / "fresh")
+    assert verify(newest).ok
+    shutil.copy(newest, tmp_path / "data" / newest.name)
+    assert "does not go on from" in said(verify(tmp_path / "data"))
+
+
+def test_a_checkpoint_of_another_file_proves_nothing(months: Path, tmp_path: Path) -> None:
+    """A note is about one file, and is named when it lies with another."""
+    shutil.copytree(months / "far", tmp_path / "far")
+    notes = sorted((tmp_path / "far").glob("*.checkpoint"))
+    shutil.copy(notes[0], notes[1])
+    report = verify(months / "data", second=tmp_path / "far")
+    assert f"the second place's checkpoint is about log/{notes[0].stem}" in said(report)
+
+
 def test_reading_reports_instead_of_raising(tmp_path: Path) -> None:
     """The door to SQLite turns its errors into one of ours."""
     from gateway.audit.sqlite import Looking
