@@ -175,15 +175,21 @@ def _doubts(report: Report) -> Iterator[Text]:
 # tail and show
 
 
+_COLUMNS = {
+    "seq": 2, "time": 14, "who": 4, "by": 6, "did": 17, "on": 10, "outcome": 12, "rule": 6, "call": 12,
+}  # fmt: skip
+"""The columns of `tail`, with the width that each keeps in a narrow terminal."""
+
+
 def _lines(found: list[tuple[int, dict[str, Any]]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("seq", "time", "who", "by", "did", "on", "outcome", "rule", "call"):
-        table.add_column(name, no_wrap=name != "rule", overflow="ellipsis")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name, least in _COLUMNS.items():
+        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=least)
     for seq, told in found:
         outcome = str(told.get("outcome") or ("decided" if told.get("kind") == record.DECISION else ""))
         table.add_row(
             _cell(seq, "dim"),
-            _cell(str(told.get("time", ""))[:19].replace("T", " "), "dim"),
+            _cell(str(told.get("time", ""))[5:19].replace("T", " "), "dim"),
             _cell(told.get("subject"), "bold"),
             _cell(told.get("client")),
             _cell(told.get("tool") or told.get("kind"), "" if told.get("tool") else "dim"),

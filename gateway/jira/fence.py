@@ -5,7 +5,6 @@ nobody who wrote in Jira could know; the characters of the marks are replaced in
 characters that a person cannot see (controls, bidirectional overrides, tags) are taken out.
 """
 
-import re
 import secrets
 
 _OPEN, _CLOSE = "⟦", "⟧"
@@ -26,11 +25,7 @@ _UNSEEN = {
     )
     for code in range(first, last + 1)
 }
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _PLAIN = {**_UNSEEN, ord(_OPEN): "[", ord(_CLOSE): "]", 0x2028: "\n", 0x2029: "\n"}
-
-
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Fence:
@@ -56,10 +51,8 @@ class Fence:
 
 def plain(text: str) -> str:
     """`text` without unseen characters and without characters of the marks; line breaks stay."""
-    if text.isascii() and not _CONTROL.search(text):
+    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
         return text  # nothing to take out; ten times as fast, and most text
-    if text.isascii() and _CONTROLS.search(text) is None:
-        return text
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_PLAIN)
 
 

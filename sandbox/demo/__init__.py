@@ -17,7 +17,8 @@ from sandbox.serve import Served, listen
 
 def run(arguments: argparse.Namespace) -> int:
     """Tell the story; 0 when all of it was so, 1 otherwise."""
-    logging.getLogger("mcp").setLevel(logging.CRITICAL)
+    for name in ("mcp", "gateway"):  # the story tells what they would
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     stage = Stage()
     asyncio.run(_run(stage, once=arguments.once))
     if stage.untrue:

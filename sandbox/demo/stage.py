@@ -48,9 +48,10 @@ class Stage:
         shown = ", ".join(f"{k}={_short(v)}" for k, v in arguments.items())
         self.console.print(f"[bold]{escape(who)}[/]'s assistant → [cyan]{tool}[/]({escape(shown)})")
         text = answered.text.splitlines()
-        cut = [line[:104] for line in text[:lines]] + (
-            [f"… {len(text) - lines} more lines"] if len(text) > lines else []
-        )
+        room = self.console.width - 6
+        cut = [line if len(line) <= room else line[: room - 1] + "…" for line in text[:lines]]
+        if len(text) > lines:
+            cut.append(f"… {len(text) - lines} more lines")
         style = "green" if answered.good else "yellow"
         self.console.print(
             Panel("\n".join(map(escape, cut)), border_style=style, padding=(0, 1), expand=False)
