@@ -1,12 +1,16 @@
-"""The limit: a bare Starlette endpoint that makes one keep-alive upstream call with the gateway's client.
+"""The limit: a bare Starlette endpoint that does the same work with the gateway's HTTP client and nothing else.
 
-No sign-in, no exchange, no policy, no record, no trimming. Run as `python -m bench.bare PORT UPSTREAM`.
+It reads the MCP call, makes one keep-alive upstream request, and answers with the same few fields, in the plainest
+code: no sign-in, no exchange, no schema, no policy, no record, no Markdown, no fence. Run as
+`python -m bench.bare PORT UPSTREAM`.
 """
 
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
+import orjson
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -26,10 +30,42 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
 
 
 async def forward(request: Request) -> Response:
-    body = await request.body()
-    path = "search/jql" if b"jira_search" in body else "issue/BENCH-1"
-    reply = await outward.send(Ask("GET", f"{upstream}/rest/api/3/{path}"))
-    return Response(reply.body, media_type="application/json")
+    call = orjson.loads(await request.body())
+    search = call["params"]["name"] == "jira_search"
+    path = "search/jql" if search else f"issue/{call['params']['arguments']['key']}"
+    found = orjson.loads((await outward.send(Ask("GET", f"{upstream}/rest/api/3/{path}"))).body)
+    answer = {"issues": [row(issue) for issue in found["issues"]]} if search else whole(found)
+    text = orjson.dumps(answer).decode()
+    result = {"content": [{"type": "text", "text": text}], "structuredContent": answer, "isError": False}
+    answered = orjson.dumps({"jsonrpc": "2.0", "id": call["id"], "result": result})
+    return Response(answered, media_type="application/json")
+
+
+def row(issue: dict[str, Any]) -> dict[str, Any]:
+    fields = issue["fields"]
+    return {
+        "key": issue["key"],
+        "type": fields["issuetype"]["name"],
+        "status": fields["status"]["name"],
+        "priority": fields["priority"]["name"],
+        "assignee": fields["assignee"]["displayName"],
+        "updated": fields["updated"],
+        "summary": fields["summary"],
+    }
+
+
+def whole(issue: dict[str, Any]) -> dict[str, Any]:
+    fields = issue["fields"]
+    comments = fields["comment"]["comments"]
+    return {
+        **row(issue),
+        "description": words(fields["description"]),
+        "comments": [{"author": c["author"]["displayName"], "text": words(c["body"])} for c in comments],
+    }
+
+
+def words(document: dict[str, Any]) -> str:
+    return "\n".join("".join(part["text"] for part in block["content"]) for block in document["content"])
 
 
 app = Starlette(routes=[Route("/mcp", forward, methods=["POST"])], lifespan=lifespan)

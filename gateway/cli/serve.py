@@ -16,6 +16,8 @@ from gateway.errors import ConfigError
 from gateway.policy.bundle import read
 
 
+
+
 def serve(arguments: argparse.Namespace) -> int:
     """Run the gateway until it is interrupted."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -44,6 +46,7 @@ def server_config(gateway: Gateway, settings: Settings) -> uvicorn.Config:
         access_log=False,
         log_level="warning",
         server_header=False,
+        proxy_headers=False,
         date_header=False,
         timeout_graceful_shutdown=20,
         lifespan="on",

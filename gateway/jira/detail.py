@@ -44,6 +44,9 @@ def browse(site: str, key: str) -> str:
     return f"{site}/browse/{key}"
 
 
+_ALWAYS = ",".join(_FIELDS)
+
+
 @dataclass(frozen=True, slots=True)
 class IssueDetail:
     """`GET issue/{key}`. `asked` are ids or names of further fields that the caller wants to see."""
@@ -56,6 +59,8 @@ class IssueDetail:
     @staticmethod
     def params(asked: Sequence[str]) -> dict[str, str]:
         """What to ask Jira for. A field known only by its name makes us ask for all, with their names."""
+        if not asked:
+            return {"fields": _ALWAYS}
         known = [_SYSTEM.get(name.lower()) or _custom(name) for name in asked]
         if None in known:
             return {"fields": "*all", "expand": "names"}

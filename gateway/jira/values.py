@@ -17,6 +17,7 @@ HIDDEN = "[hidden by policy]"
 """Stands where a value was cut out, also where there was none: absence would tell something too."""
 
 _CLAUSE = re.compile(r"cf\[(\d+)\]", re.IGNORECASE)
+_MINUTE = re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:")
 _LABELS = ("displayName", "name", "value", "key", "filename")
 
 
@@ -94,6 +95,8 @@ def minute(value: Any) -> str:
     """Jira's `2026-09-27T10:03:11.123+0200` as `2026-09-27T08:03Z`."""
     if not isinstance(value, str):
         return ""
+    if value.endswith("+0000") and _MINUTE.match(value):
+        return value[:16] + "Z"
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:

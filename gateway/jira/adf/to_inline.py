@@ -37,6 +37,8 @@ _ODD_HREF = re.compile(r"[<>\\\s\x00-\x20\x7f&]")
 
 def clean(text: str) -> str:
     """`text` without control characters and halves of characters, which no reader needs and some obey."""
+    if text.isascii() and text.isprintable():
+        return text
     try:
         raw = text.encode()
     except UnicodeEncodeError:

@@ -132,6 +132,9 @@ def _one_line(node: dict[str, Any], depth: int) -> str:
 
 def _inline(nodes: list[dict[str, Any]], depth: int) -> str:
     """A line break comes out as a newline, and nothing else does."""
+    if len(nodes) == 1 and nodes[0].get("type") == "text" and not nodes[0].get("marks"):
+        text = nodes[0].get("text")  # most paragraphs are this
+        return escaped(clean(text)) if isinstance(text, str) else ""
     texts: list[tuple[str, tuple[Mark, ...] | None]] = []
     any_marks = False
     for node in nodes:
