@@ -37,8 +37,7 @@ Fields = Annotated[
 @tool(effect=Effect.READ, on=issue, title="Read a Jira issue")
 async def jira_get_issue(jira: JiraSession, key: IssueKey, fields: Fields | None = None) -> IssueDetail:
     """Read one issue: its state and people, description in Markdown, the last comments, related keys."""
-    asked = tuple(fields or ())
-    return IssueDetail(await jira.get("issue", key, params=IssueDetail.params(asked)), jira.site, asked)
+    return await IssueDetail.found(jira, key, tuple(fields or ()))
 
 
 def _exact_type(looked: Looked, arguments: Mapping[str, Any]) -> dict[str, str]:

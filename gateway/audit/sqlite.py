@@ -99,7 +99,11 @@ class Appending(_File):
                 check_same_thread=False,
             )
             super().__init__(path, connection)
-            _prepare(connection, "WAL")
+            try:
+                _prepare(connection, "WAL")
+            except BaseException:
+                self.close()
+                raise
 
     @classmethod
     def create(cls, path: Path, first: bytes) -> Self:
@@ -165,37 +169,40 @@ class Looking(_File):
 
     def __init__(self, path: Path) -> None:
         self._copy: tempfile.TemporaryDirectory[str] | None = None
+        waiting = path.with_name(f"{path.name}-wal")
         with _told():
             if not path.is_file():
                 raise LogFileError("there is no such file")
-            super().__init__(path, self._opened(path))
-            self._connection.execute("PRAGMA trusted_schema=OFF")
-            self._connection.execute("PRAGMA cell_size_check=ON")
-            # One transaction for all that is read: a view that stands still while others write.
-            self._connection.execute("BEGIN")
-            self._has_our_tables()
+            self._settled = not waiting.exists() or waiting.stat().st_size == 0
+            super().__init__(path, _connected(path, "immutable=1" if self._settled else "mode=ro"))
+            try:
+                try:
+                    self._begin()
+                except sqlite3.OperationalError:
+                    # Beside a write-ahead log SQLite needs a file of its own; a read-only folder denies it.
+                    if self._settled:
+                        raise
+                    self._connection.close()
+                    super().__init__(path, _connected(self._copied(path, waiting), "mode=rw"))
+                    self._begin()
+            except BaseException:
+                self.close()
+                raise
 
-    def _opened(self, path: Path) -> sqlite3.Connection:
-        waiting = path.with_name(f"{path.name}-wal")
-        self._settled = not waiting.exists() or waiting.stat().st_size == 0
-        if self._settled:
-            return _connected(path, "immutable=1")
-        try:
-            connection = _connected(path, "mode=ro")
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        except sqlite3.Error:
-            # Beside a write-ahead log SQLite needs a file of its own, which a read-only folder denies it.
-            self._copy = tempfile.TemporaryDirectory(prefix="audit-")
-            for source in (path, waiting):
-                shutil.copyfile(source, Path(self._copy.name) / source.name)
-            return _connected(Path(self._copy.name) / path.name, "mode=rw")
-        return connection
+    def _copied(self, *sources: Path) -> Path:
+        self._copy = tempfile.TemporaryDirectory(prefix="audit-")
+        for source in sources:
+            shutil.copyfile(source, Path(self._copy.name) / source.name)
+        return Path(self._copy.name) / sources[0].name
 
-    def _has_our_tables(self) -> None:
-        """Nothing else may be read: a view under the name of a table could run for ever."""
+    def _begin(self) -> None:
+        self._connection.execute("PRAGMA trusted_schema=OFF")
+        self._connection.execute("PRAGMA cell_size_check=ON")
+        # One transaction for all that is read: a view that stands still while others write.
+        self._connection.execute("BEGIN")
+        # Nothing but our tables may be read: a view under the name of one could run for ever.
         found = self._connection.execute("SELECT sql FROM sqlite_schema").fetchall()
         if [sql for (sql,) in found] != [s.encode() for s in SCHEMA]:
-            self._connection.close()
             raise LogFileError("it does not have the tables of a record")
 
     def damage(self) -> list[str]:

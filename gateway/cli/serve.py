@@ -16,8 +16,6 @@ from gateway.errors import ConfigError
 from gateway.policy.bundle import read
 
 
-
-
 def serve(arguments: argparse.Namespace) -> int:
     """Run the gateway until it is interrupted."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -17,7 +17,8 @@ class JiraSession(Protocol):
     Jira went on as somebody else or as anonymous), `OutcomeUnknown` (writes) and `InvalidCall`.
     """
 
-    async def get(self, *path: str, params: Mapping[str, str | int] | None = None) -> Json: ...
+    async def get(self, *path: str, params: Mapping[str, str | int] | None = None, form: Any = Any) -> Json:
+        """The answer; with `form` (a msgspec type) read as that, as in `find`."""
 
     async def post(self, *path: str, json: Json) -> Json: ...
 

@@ -94,8 +94,8 @@ class Session:
     def site(self) -> str:
         return self._client.site
 
-    async def get(self, *path: str, params: Mapping[str, str | int] | None = None) -> Json:
-        return await self._call("GET", path, params, None, read=True)
+    async def get(self, *path: str, params: Mapping[str, str | int] | None = None, form: Any = Any) -> Json:
+        return await self._call("GET", path, params, None, read=True, form=form)
 
     async def post(self, *path: str, json: Json) -> Json:
         return await self._call("POST", path, None, json, read=False)

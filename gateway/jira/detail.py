@@ -9,7 +9,7 @@ import msgspec
 
 from gateway import limits
 from gateway.errors import Unavailable
-from gateway.jira import Json
+from gateway.jira import JiraSession, Json
 from gateway.jira.facts import POLICY_FIELDS, issue_resource, stub_resource
 from gateway.jira.fence import Fence, capped, line
 from gateway.jira.shapes import CommentShape, IssueShape, RelationShape, Shape
@@ -45,6 +45,14 @@ def browse(site: str, key: str) -> str:
 
 
 _ALWAYS = ",".join(_FIELDS)
+_Fields = msgspec.defstruct("_Fields", [(name, Any, msgspec.UNSET) for name in _FIELDS])
+
+
+class _Usual(msgspec.Struct):
+    """An issue read without what is not shown: some sites send hundreds of fields whatever they are asked."""
+
+    key: Any = None
+    fields: _Fields | None = None  # type: ignore[valid-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,17 @@ class IssueDetail:
         if None in known:
             return {"fields": "*all", "expand": "names"}
         return {"fields": ",".join(dict.fromkeys((*_FIELDS, *filter(None, known))))}
+
+    @classmethod
+    async def found(cls, jira: JiraSession, key: str, asked: tuple[str, ...]) -> "IssueDetail":
+        """The issue as this person sees it: one request."""
+        params = cls.params(asked)
+        if asked:
+            return cls(await jira.get("issue", key, params=params), jira.site, asked)
+        usual = await jira.get("issue", key, params=params, form=_Usual)
+        fields = msgspec.structs.asdict(usual.fields) if usual.fields else {}
+        there = {name: value for name, value in fields.items() if value is not msgspec.UNSET}
+        return cls({"key": usual.key, "fields": there}, jira.site)
 
     def resources(self) -> Sequence[Resource]:
         """The issue, then every other issue whose key it would show."""
