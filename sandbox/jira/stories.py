@@ -1,7 +1,5 @@
 """What the demo site's sixty issues say. Every name, address and amount is made up."""
 
-
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias

@@ -3,7 +3,7 @@
 import random
 import shutil
 import sqlite3
-import stat
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,18 +73,39 @@ def test_looking_changes_nothing(whole: Path) -> None:
 
 
 def test_a_running_record_verifies(tmp_path: Path) -> None:
-    """While it is written, also from a copy of the open files in a folder that cannot be written."""
+    """While it is written, and without disturbing the writer."""
     book = grown(tmp_path / "data", close=False)
     report = verify(tmp_path / "data")
     assert report.ok and report.files[0].records == RECORDS + 1
     assert report.files[0].proven < RECORDS and "under no checkpoint yet" in report.files[0].remarks[0]
-    shutil.copytree(tmp_path / "data", tmp_path / "copy", ignore=shutil.ignore_patterns("*-shm"))
-    (tmp_path / "copy").chmod(stat.S_IRUSR | stat.S_IXUSR)
-    assert verify(tmp_path / "copy").files[0].records == RECORDS + 1
-    (tmp_path / "copy").chmod(stat.S_IRWXU)
     book.write([Entry(record.encoded(plain(7)), "call", "x")])
     book.close()
     assert verify(tmp_path / "data").ok
+
+
+def test_open_files_in_a_folder_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where SQLite may not make the file that it needs, a copy of ours is looked at, and taken away again."""
+    from gateway.audit import sqlite
+
+    book = grown(tmp_path / "data", close=False)
+    connected, copies = sqlite._connected, []
+
+    def denied(path: Path, how: str) -> sqlite3.Connection:
+        if how == "mode=ro":
+            return connected(path.with_name("absent.db"), how)
+        copies.append(path)
+        return connected(path, how)
+
+    monkeypatch.setattr(sqlite, "_connected", denied)
+    before = sorted(p.name for p in (tmp_path / "data").iterdir())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    report = verify(tmp_path / "data")
+    assert report.ok and report.files[0].records == RECORDS + 1
+    assert copies and not [p for p in copies if p.parent.exists()]
+    assert sorted(p.name for p in (tmp_path / "data").iterdir()) == before
+    book.close()
 
 
 def test_calls_in_doubt_are_listed(tmp_path: Path) -> None:
