@@ -92,9 +92,13 @@ def test_open_files_in_a_folder_that_cannot_be_written(
     book = grown(tmp_path / "data", close=False)
     connected, copies = sqlite._connected, []
 
+    class Denied(sqlite3.Connection):
+        def execute(self, *arguments: object) -> sqlite3.Cursor:
+            raise sqlite3.OperationalError("unable to open database file")
+
     def denied(path: Path, how: str) -> sqlite3.Connection:
         if how == "mode=ro":
-            return connected(path.with_name("absent.db"), how)
+            return sqlite3.connect(path, factory=Denied)
         copies.append(path)
         return connected(path, how)
 
