@@ -24,7 +24,6 @@ _UNSAFE = re.compile(r"[\s\x00-\x1f]*(?:javascript|vbscript|file|data):", re.IGN
 """Links that no Markdown makes: only their words are shown."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _BLANK = {"type": "text", "text": " "}
-_PLAIN_TEXT = _BLANK.keys()
 _LISTS = frozenset({"bulletList", "orderedList", "taskList", "decisionList"})
 
 
@@ -133,7 +132,7 @@ def _one_line(node: dict[str, Any], depth: int) -> str:
 
 def _inline(nodes: list[dict[str, Any]], depth: int) -> str:
     """A line break comes out as a newline, and nothing else does."""
-    if len(nodes) == 1 and nodes[0].keys() == _PLAIN_TEXT and isinstance(nodes[0]["text"], str):
+    if len(nodes) == 1 and nodes[0].keys() == _BLANK.keys() and isinstance(nodes[0]["text"], str):
         return escaped(clean(nodes[0]["text"])) if nodes[0]["type"] == "text" else _atom(nodes[0], depth)
     texts: list[tuple[str, tuple[Mark, ...] | None]] = []
     any_marks = False
