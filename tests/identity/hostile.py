@@ -190,7 +190,11 @@ SIGNATURE: dict[str, tuple[Hostile, str]] = {
     "the signature in DER": (_der, "signature"),
 }
 
-NOW = int(time.time())
+
+def now() -> int:
+    """The moment of the test, not of the collection minutes before it."""
+    return int(time.time())
+
 
 CLAIMS: dict[str, tuple[Hostile, str]] = {
     "iss missing": (lambda f: f.token(iss=None), "iss"),
@@ -209,8 +213,8 @@ CLAIMS: dict[str, tuple[Hostile, str]] = {
     "aud a list with a number": (lambda f: f.token(aud=[GATEWAY, 1]), "aud"),
     "aud an object": (lambda f: f.token(aud={GATEWAY: True}), "aud"),
     "exp missing": (lambda f: f.token(exp=None), "exp"),
-    "exp passed": (lambda f: f.token(iat=NOW - 900, exp=NOW - 600), "exp"),
-    "exp a text": (lambda f: f.token(exp=str(NOW + 300)), "exp"),
+    "exp passed": (lambda f: f.token(iat=now() - 900, exp=now() - 600), "exp"),
+    "exp a text": (lambda f: f.token(exp=str(now() + 300)), "exp"),
     "exp true": (lambda f: f.token(exp=True), "exp"),
     "exp null": (lambda f: f.raw(payload=json.dumps({**f.idp.claims(), "exp": None}).encode()), "exp"),
     "exp 1e400": (
@@ -218,16 +222,16 @@ CLAIMS: dict[str, tuple[Hostile, str]] = {
         "exp",
     ),
     "exp of 400 digits": (lambda f: f.token(exp=10**400), "exp"),
-    "exp a list": (lambda f: f.token(exp=[NOW + 300]), "exp"),
-    "exp in ten years": (lambda f: f.token(exp=NOW + 10 * 365 * 86400), "long"),
-    "exp before iat": (lambda f: f.token(iat=NOW + 10, exp=NOW + 5), "long"),
-    "nbf in the future": (lambda f: f.token(nbf=NOW + 600), "nbf"),
+    "exp a list": (lambda f: f.token(exp=[now() + 300]), "exp"),
+    "exp in ten years": (lambda f: f.token(exp=now() + 10 * 365 * 86400), "long"),
+    "exp before iat": (lambda f: f.token(iat=now() + 10, exp=now() + 5), "long"),
+    "nbf in the future": (lambda f: f.token(nbf=now() + 600), "nbf"),
     "nbf a text": (lambda f: f.token(nbf="0"), "nbf"),
     "nbf false": (lambda f: f.token(nbf=False), "nbf"),
     "iat missing": (lambda f: f.token(iat=None), "iat"),
-    "iat in the future": (lambda f: f.token(iat=NOW + 600, exp=NOW + 900), "iat"),
+    "iat in the future": (lambda f: f.token(iat=now() + 600, exp=now() + 900), "iat"),
     "iat true": (lambda f: f.token(iat=True), "iat"),
-    "auth_time in the future": (lambda f: f.token(auth_time=NOW + 600), "auth_time"),
+    "auth_time in the future": (lambda f: f.token(auth_time=now() + 600), "auth_time"),
     "auth_time a text": (lambda f: f.token(auth_time="now"), "auth_time"),
     "sub missing": (lambda f: f.token(sub=None), "sub"),
     "sub empty": (lambda f: f.token(sub=""), "sub"),
