@@ -5,7 +5,7 @@ Nothing here knows how a stage does its work. Whatever fails, fails as a `Gatewa
 that failed, and the trail has written it down before it leaves.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -33,6 +33,8 @@ class Trail(Protocol):
 
     def looked(self, resources: Sequence[Resource]) -> None: ...
 
+    def jira(self, status: int, request_id: str) -> None: ...
+
     async def commit(self, decision: Decision) -> None:
         """The decision is durable when this returns."""
 
@@ -52,7 +54,7 @@ class Recorder(Protocol):
 class Jira(Protocol):
     """One Jira site."""
 
-    def session(self, grant: Grant) -> JiraSession: ...
+    def session(self, grant: Grant, heard: Callable[[int, str], None]) -> JiraSession: ...
 
 
 class Pipeline:
@@ -108,7 +110,7 @@ class Pipeline:
                 bound = bound.under(admitted)
                 grant = await self.credentials.grant(GrantOrder(caller, bound.call.effect))
                 trail.granted(grant)
-                jira = self.jira.session(grant)
+                jira = self.jira.session(grant, trail.jira)
                 sight = await bound.look(jira)
                 trail.looked(sight.resources)
                 bound = bound.settled(sight)

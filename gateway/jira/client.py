@@ -9,7 +9,7 @@ be the same account, from the first answer in this process on.
 import math
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -30,6 +30,9 @@ from gateway.model import Grant
 from gateway.store.memory import ExpiringCache
 
 T = TypeVar("T")
+
+Heard = Callable[[int, str], None]
+"""Takes the HTTP status of an answer and the id under which Jira's own log knows it."""
 
 _API = "/rest/api/3/"
 _UNSAFE = re.compile(r"[/\\%?#;\x00-\x20\x7f]|\.\.")
@@ -62,9 +65,9 @@ class JiraClient:
         self.pages = PageSeal(page_key or secrets.token_bytes(32))
         self._accounts: ExpiringCache[tuple[str, str], str] = ExpiringCache(limits.ACCOUNTS_KNOWN)
 
-    def session(self, grant: Grant) -> "Session":
-        """Jira as the person of `grant`, who is its subject."""
-        return Session(self, grant)
+    def session(self, grant: Grant, heard: Heard | None = None) -> "Session":
+        """Jira as the person of `grant`, who is its subject. `heard` is told of each answer."""
+        return Session(self, grant, heard)
 
     def recognise(self, grant: Grant, reply: Reply) -> None:
         """Raises `Unavailable` (part `credential`) when Jira answered as anybody but the person."""
@@ -84,11 +87,12 @@ class JiraClient:
 class Session:
     """A `JiraSession`. It shows neither the grant nor the token to who holds it."""
 
-    __slots__ = ("_client", "_grant")
+    __slots__ = ("_client", "_grant", "_heard")
 
-    def __init__(self, client: JiraClient, grant: Grant) -> None:
+    def __init__(self, client: JiraClient, grant: Grant, heard: Heard | None = None) -> None:
         self._client = client
         self._grant = grant
+        self._heard = heard
 
     @property
     def site(self) -> str:
@@ -128,6 +132,8 @@ class Session:
     ) -> Json:
         ask = self._ask(method, _url(self._client.base_url, path, params), json)
         reply = await exchange(self._client.outward, ask, read=read)
+        if self._heard is not None:
+            self._heard(reply.status, (_said(reply, "x-arequestid") or _said(reply, "atl-traceid"))[:100])
         try:
             _refuse_failed_sign_in(reply)
             value = _value(reply, form, read=read)
