@@ -5,7 +5,7 @@ the root at every signed size, the first leaf against the file before, and the s
 against the tree. A record is *good* when a signed root covers it, or when it is whole, in order and
 nothing that is signed speaks against it.
 
-What this cannot find: a change to records younger than the last checkpoint (a minute at most, none
+What this cannot find: a change to records younger than the last checkpoint (ten seconds at most, none
 after a clean stop) by somebody who can write the file; and a history rewritten by a holder of the
 signing key who also reached the second place. Because of the latter the log is called *unanchored* until
 checkpoints leave the operator's hands.

@@ -37,6 +37,7 @@ async def test_the_record_names_person_rule_version_and_facts(world: World) -> N
         and read["outcome"] == "answered"
         and read["grant"]["audience"] == world.sandbox.jira_url
     )
+    assert read["jira"]["status"] == 200 and "jira" not in refused
     assert not refused["allowed"] and [r["rule"] for r in refused["reasons"]] == ["no-agent-deletes"]
     assert "90-guard.cedar:" in refused["reasons"][0]["where"]
 
