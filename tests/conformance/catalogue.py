@@ -35,11 +35,14 @@ _SCHEMA_2020_12 = {
 }
 
 TEXTS = {
+    "greet": "Hello, {name}!",
     "json_schema_2020_12_tool": "The schema is what matters.",
+    "slow_compute": "Computed at once.",
     "test_custom_headers": "Region accepted.",
     "test_logging_tool": "Nothing is logged to the client.",
     "test_simple_text": "This is a simple text response for testing.",
     "test_streaming_elicitation": "Nobody is asked anything.",
+    "test_tool_with_task": "Done without a task.",
 }
 FAILING = "test_error_handling"
 
@@ -49,6 +52,10 @@ def tools() -> list[Tool]:
     mirrored = {"region": {"type": "string", "x-mcp-header": "Region"}}
     made = {name: tool(name) for name in (*TEXTS, FAILING)}
     made["test_custom_headers"] = tool("test_custom_headers", properties=mirrored)
+    made["greet"] = tool("greet", properties={"name": {"type": "string"}})
+    made["slow_compute"] = tool(
+        "slow_compute", properties={"seconds": {"type": "number"}, "label": {"type": "string"}}
+    )
     made["json_schema_2020_12_tool"] = tool("json_schema_2020_12_tool", schema=_SCHEMA_2020_12)
     return [made[name] for name in sorted(made)]
 
@@ -78,4 +85,7 @@ class FixtureLine:
             raise InvalidCall("This tool intentionally returns an error for testing")
         if request.name not in TEXTS:
             raise UnknownTool
-        return Result({"text": TEXTS[request.name]}, TEXTS[request.name])
+        text = TEXTS[request.name]
+        if request.name == "greet":
+            text = text.format(name=request.arguments.get("name", "stranger"))
+        return Result({"text": text}, text)
