@@ -16,7 +16,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from gateway import __version__
-from gateway.audit.keys import digest_key
+from gateway.audit.keys import digest_key, signing_key
 from gateway.audit.log import SqliteAuditLog
 from gateway.audit.trail import Recorder
 from gateway.config import Settings, shipped_policies
@@ -46,7 +46,12 @@ class Gateway:
         self.stopped_by: Exception | None = None
         """Why it could not start, if it could not."""
         self.outward = Outward()
-        self.tools = Registry.load(settings.tools.modules)
+        try:
+            self.tools = Registry.load(settings.tools.modules)
+        except ImportError as absent:
+            raise ConfigError(
+                [f"tools.modules: {absent.name} cannot be imported. Correct its name or install it."]
+            ) from None
         self.identity, self.credentials = self._identity()
         self.policy = CedarPolicy(
             settings.policy.dir or shipped_policies(), self.tools.actions(), site=settings.jira.name
@@ -93,8 +98,11 @@ class Gateway:
         log = SqliteAuditLog(place.dir, key_file, place.second, checkpoint_seconds=place.checkpoint_seconds)
         try:
             key = digest_key(place.dir / "digest.key")
+            signing_key(key_file)
         except (OSError, ValueError) as unusable:
-            raise ConfigError([f"audit.dir: {unusable}. Make the folder writable for the gateway."]) from None
+            raise ConfigError(
+                [f"audit: {unusable}. Make `audit.dir` writable for the gateway, and its keys whole."]
+            ) from None
         return log, Recorder(log, version=__version__, key=key)
 
     def _shared_key(self, purpose: bytes) -> bytes:

@@ -63,10 +63,12 @@ class _Source:
             raise ConfigError([f"{self.path}: cannot be read ({unreadable})."]) from None
         except tomllib.TOMLDecodeError as broken:
             raise ConfigError([f"{self.path}: not valid TOML: {broken}."]) from None
-        for keys, (name, value) in self._variables.items():
-            self._overlay(tree, keys, name, value)
-        for section in tree.values():
-            self._read_secrets(section)
+        for name, section in tree.items():
+            self._read_secrets(name, section)
+        for keys, (variable, value) in self._variables.items():
+            self._overlay(tree, keys, variable, value)
+        for name, section in tree.items():
+            self._read_secrets(name, section)
         return tree
 
     def _overlay(self, tree: dict[str, Any], keys: tuple[str, ...], name: str, value: str) -> None:
@@ -79,7 +81,7 @@ class _Source:
             return
         section[keys[1]] = _decoded(value)
 
-    def _read_secrets(self, section: Any) -> None:
+    def _read_secrets(self, name: str, section: Any) -> None:
         if not isinstance(section, dict):
             return
         for key in [k for k in section if k.endswith("_secret_file")]:
@@ -87,10 +89,10 @@ class _Source:
             try:
                 section[key.removesuffix("_file")] = file.read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as unreadable:
-                section[key.removesuffix("_file")] = ""  # reported once, here
+                section[key.removesuffix("_file")] = "-"  # reported once, here
                 why = getattr(unreadable, "strerror", None) or "not text"
                 self.problems.append(
-                    f"{self._where((key,))}: {key}: {file} cannot be read ({why}). "
+                    f"{self._where((name, key))}: {name}.{key}: {file} cannot be read ({why}). "
                     "Write the secret into it, readable by the gateway alone."
                 )
 
@@ -108,9 +110,10 @@ class _Source:
         return f"{self._where(keys)}: {name}: {what}"
 
     def _where(self, keys: tuple[Any, ...]) -> str:
-        variable = self._variables.get(tuple(str(k) for k in keys[:2]))
-        if variable:
-            return variable[0]
+        wanted = tuple(str(k) for k in keys[:2])
+        for known, (variable, _) in self._variables.items():
+            if known[: len(wanted)] == wanted and (len(wanted) == 2 or not _line(self._text, keys)):
+                return variable
         line = _line(self._text, keys)
         return f"{self.path}:{line}" if line else str(self.path)
 

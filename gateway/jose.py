@@ -17,6 +17,8 @@ from jwt import PyJWK
 from jwt.api_jws import PyJWS
 from jwt.exceptions import InvalidSignatureError, PyJWTError
 
+from gateway import limits
+
 ASYMMETRIC = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
@@ -136,7 +138,22 @@ def _object(text: bytes, what: str) -> dict[str, Any]:
         raise JoseError(f"the {what} is not strict JSON") from None
     if not isinstance(found, dict):
         raise JoseError(f"the {what} is not an object")
+    if _deep(found):
+        raise JoseError(f"the {what} is nested too deeply")
     return found
+
+
+def _deep(found: Any) -> bool:
+    """Whether JSON nests beyond `limits.JSON_DEPTH`; level by level, so that no depth can exhaust us."""
+    level = [found]
+    for _ in range(limits.JSON_DEPTH):
+        level = [
+            below
+            for node in level
+            for below in (node.values() if isinstance(node, dict) else node)
+            if isinstance(below, dict | list)
+        ]
+    return bool(level)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

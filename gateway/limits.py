@@ -105,6 +105,9 @@ AUDIT_LOOK_SECONDS = 1.0
 CHECKPOINT_SECONDS = 10.0
 """seconds, unless set otherwise. A record is under a signed checkpoint at the latest this long after it was written."""
 
+UNSIGNED_SECONDS = 60.0
+"""seconds. A file of the record that is older and has no signed checkpoint at all is not believed."""
+
 CHECKPOINT_RECORDS = 10_000
 """records between two checkpoints at most, so that a busy minute is not one large unproven tail."""
 

@@ -39,7 +39,7 @@ IssueKey = Annotated[
     Kind.ISSUE,
 ]
 ProjectKey = Annotated[
-    str, Meta(pattern=r"^[A-Z][A-Z0-9_]{1,19}$", description="Project key, e.g. OPEN."), Kind.PROJECT
+    str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{1,19}$", description="Project key, e.g. OPEN."), Kind.PROJECT
 ]
 Markdown = Annotated[
     str, Meta(min_length=1, max_length=limits.MARKDOWN_CHARS, description="Text in Markdown."), Kind.TEXT
@@ -156,6 +156,8 @@ def projection(
     seen: dict[str, Any] = {
         p.attribute: arguments[p.name] for p in parameters if p.cedar and arguments.get(p.name) is not None
     }
+    if "labels" in seen:
+        seen["labels"] = sorted({label.lower() for label in seen["labels"]})  # as on an issue
     for p in parameters:
         if p.kind is Kind.JQL:
             seen["jqlFields"] = sorted(jql.fields(arguments[p.name]))
@@ -199,7 +201,42 @@ def cleaned(parameters: tuple[Parameter, ...], given: Mapping[str, Any]) -> dict
                 raise InvalidCall(
                     f"`{p.name}` needs a restriction, e.g. `project = OPEN`; add one and call again."
                 )
-        elif p.kind is Kind.ISSUE and value is not None:
+        elif p.kind in (Kind.ISSUE, Kind.PROJECT) and value is not None:
             value = value.upper()
         arguments[p.name] = value
     return arguments
+
+
+def input_schema(found: tuple[Parameter, ...]) -> dict[str, Any]:
+    """The JSON Schema of a call's arguments: flat, and closed to anything else."""
+    return {
+        "type": "object",
+        "properties": {p.name: dict(p.schema) for p in found},
+        "required": [p.name for p in found if p.required],
+        "additionalProperties": False,
+    }
+
+
+def output_schema(shape: type[msgspec.Struct]) -> dict[str, Any]:
+    """The JSON Schema of an answer, with every definition in its place."""
+    schema = msgspec.json.schema(shape)
+    definitions = schema.pop("$defs", {})
+
+    def inlined(node: Any) -> Any:
+        if isinstance(node, list):
+            return [inlined(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return inlined(definitions[node["$ref"].rsplit("/", 1)[1]])
+        return {k: inlined(v) for k, v in node.items()}
+
+    whole: dict[str, Any] = inlined(schema)
+    return whole
+
+
+def explained(problem: Any) -> str:
+    """One sentence on what a schema found wrong, for `InvalidCall`."""
+    where = ".".join(str(part) for part in problem.instance_path) or "the arguments"
+    what = str(problem.message)
+    return f"`{where}`: {what[:200]}. Correct it to the tool's input schema and call again."

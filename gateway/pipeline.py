@@ -101,7 +101,8 @@ class Pipeline:
             with self.gate.place(caller):
                 bound = self.tools.bind(caller, request)
                 trail.call(bound.call)
-                require_scopes(bound.tool, caller)
+                if bound.tool.name in self.policy.visible(caller):  # of a hidden one policy tells the rule
+                    require_scopes(bound.tool, caller)
                 admitted = self.policy.admit(bound.call)
                 if not admitted.allowed:
                     await trail.commit(admitted)
@@ -118,7 +119,7 @@ class Pipeline:
                 await trail.commit(decision)
                 decision.enforce()
                 answer = await bound.act(jira, sight)
-                return await trail.release(redact(answer, decision))
+                return await trail.release(bound.checked(redact(answer, decision)))
 
 
 def require_scopes(tool: Tool, caller: Caller) -> None:

@@ -1,10 +1,10 @@
 """What can be set, section by section. docs/settings.md is made from these descriptions."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from gateway import limits
 
@@ -53,7 +53,9 @@ class Issuer(Section):
     """One identity provider whose access tokens are accepted."""
 
     issuer: Url = Field(description="The `iss` claim, exactly.")
-    profile: str = Field("rfc9068", description="Token profile: rfc9068, keycloak, okta, entra, auth0.")
+    profile: Literal["rfc9068", "keycloak", "okta", "entra", "auth0"] = Field(
+        "rfc9068", description="Token profile: rfc9068, keycloak, okta, entra, auth0."
+    )
     audience: str = Field("", description="The `aud` claim, exactly; default: the public URL with `/mcp`.")
     jwks_uri: str = Field("", description="Where its keys are; default: from its metadata.")
 
@@ -70,7 +72,7 @@ class Credential(Section):
     source: Literal["exchange"] = Field("exchange", description="How a Jira credential is obtained.")
     token_endpoint: Url = Field(description="The token endpoint that performs RFC 8693 exchange.")
     client_id: str = Field(min_length=1, description="The gateway's own client at the identity provider.")
-    client_secret: SecretStr = Field(description="Its secret; prefer `client_secret_file`.")
+    client_secret: SecretStr = Field(min_length=1, description="Its secret; prefer `client_secret_file`.")
     audience: str = Field(min_length=1, description="Audience of the tokens that Jira accepts.")
     read_scope: str = Field("read:jira-work", description="Scopes asked for a read.")
     write_scope: str = Field("read:jira-work write:jira-work", description="Scopes asked for a write.")
@@ -102,6 +104,12 @@ class Audit(Section):
         description="A record is under a signed checkpoint this soon, in seconds.",
     )
     key_file: Path | None = Field(None, description="Ed25519 key; default: `checkpoint.key` in `dir`.")
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.second == self.dir:
+            raise ValueError("`second` must be another place than `dir`; best another disk")
+        return self
 
 
 class Tools(Section):

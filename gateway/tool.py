@@ -14,18 +14,27 @@ was looked at (Jira's JSON). A tool is never handed a token, nor the caller.
 import hashlib
 import importlib
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, get_type_hints
 
 import jsonschema_rs
-import msgspec
 import orjson
 
 from gateway import jql
-from gateway.errors import InvalidCall, JiraRefused, UnknownTool
+from gateway.errors import InvalidCall, JiraRefused, OutcomeUnknown, Unavailable, UnknownTool
 from gateway.jira import JiraSession
-from gateway.model import ActionSpec, Answer, Caller, Decision, Effect, Resource, ToolCall, ToolRequest
+from gateway.model import (
+    ActionSpec,
+    Answer,
+    Caller,
+    Decision,
+    Effect,
+    Resource,
+    Result,
+    ToolCall,
+    ToolRequest,
+)
 from gateway.parameter import (
     AccountId,
     IssueKey,
@@ -39,6 +48,9 @@ from gateway.parameter import (
     Parameter,
     ProjectKey,
     cleaned,
+    explained,
+    input_schema,
+    output_schema,
     parameters,
     projected,
     projection,
@@ -85,8 +97,11 @@ class Tool:
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]
     idempotent: bool
+    additive: bool
+    """Whether it only adds: nothing that was there is changed or lost (MCP `destructiveHint: false`)."""
     digest: str
     validator: Any
+    answer_validator: Any
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -98,7 +113,7 @@ class Tool:
         return {
             "title": self.title,
             "readOnlyHint": self.effect is Effect.READ,
-            "destructiveHint": self.effect is Effect.DESTROY,
+            "destructiveHint": self.effect is not Effect.READ and not self.additive,
             "idempotentHint": self.idempotent,
             "openWorldHint": True,
         }
@@ -139,6 +154,20 @@ class Bound:
         exact = self.tool.exact(sight.looked, self.call.arguments)
         return replace(self, call=replace(self.call, input={**self.call.input, **exact}))
 
+    def checked(self, result: Result) -> Result:
+        """`result`, if it has the promised form. Otherwise raises `Unavailable`, or after a write `OutcomeUnknown`."""
+        problem = next(self.tool.answer_validator.iter_errors(result.structured), None)
+        if problem is None:
+            return result
+        where = ".".join(map(str, problem.schema_path))
+        if self.tool.effect is Effect.READ:
+            raise Unavailable(
+                "The answer lacks its promised form; tell the operator.", part="gateway", private=where
+            )
+        raise OutcomeUnknown(
+            "Jira took the change, but its answer is unusable: look at it in Jira.", private=where
+        )
+
     async def act(self, jira: JiraSession, sight: Sight) -> Answer:
         """The effect; for a read, what was looked at."""
         if sight.answer is not None:
@@ -151,30 +180,38 @@ _declared: dict[str, Tool] = {}
 
 
 def tool(
-    *, effect: Effect, on: Target, title: str, idempotent: bool | None = None, exact: Exact | None = None
+    *,
+    effect: Effect,
+    on: Target,
+    title: str,
+    idempotent: bool | None = None,
+    additive: bool = False,
+    exact: Exact | None = None,
 ) -> Callable[[Function], Function]:
-    """Declare a tool. `idempotent` defaults to True for reads and False for the rest.
+    """Declare a tool. `idempotent` defaults to True for reads and False for the rest; `additive` as in `Tool`.
 
     `exact` must not raise: what Jira does not know stays as it was said, and the function refuses it.
     """
 
     def declare(function: Function) -> Function:
         again = effect is Effect.READ if idempotent is None else idempotent
-        made = replace(_make(function, effect, on, title, again), exact=exact)
+        made = replace(_make(function, effect, on, title, again, additive), exact=exact)
         _declared[made.name] = made
         return function
 
     return declare
 
 
-def _make(function: Function, effect: Effect, on: Target, title: str, idempotent: bool) -> Tool:
+def _make(
+    function: Function, effect: Effect, on: Target, title: str, idempotent: bool, additive: bool
+) -> Tool:
     hints = get_type_hints(function)
     looked = next((name for name, hint in hints.items() if hint is Looked and name != "return"), None)
     first = next(iter(inspect.signature(function).parameters))
     found = parameters(function, frozenset({first, looked or first}), on.parameter)
     if on.parameter and on.parameter not in {p.name for p in found}:
         raise TypeError(f"{function.__name__} acts on {on.kind} but has no parameter `{on.parameter}`")
-    schema = _input_schema(found)
+    schema, answers = input_schema(found), output_schema(hints["return"].shape)
     made = Tool(
         name=function.__name__,
         title=title,
@@ -186,40 +223,16 @@ def _make(function: Function, effect: Effect, on: Target, title: str, idempotent
         parameters=found,
         looked_parameter=looked,
         input_schema=schema,
-        output_schema=_output_schema(hints["return"].shape),
+        output_schema=answers,
         idempotent=idempotent,
+        additive=additive,
         digest="",
         validator=jsonschema_rs.validator_for(dict(schema)),
+        answer_validator=jsonschema_rs.validator_for(dict(answers)),
     )
     facts = [made.name, made.description, made.input_schema, made.output_schema, made.annotations()]
     digest = hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return replace(made, digest=f"sha256:{digest}")
-
-
-def _input_schema(found: Sequence[Parameter]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {p.name: dict(p.schema) for p in found},
-        "required": [p.name for p in found if p.required],
-        "additionalProperties": False,
-    }
-
-
-def _output_schema(shape: type[msgspec.Struct]) -> dict[str, Any]:
-    schema = msgspec.json.schema(shape)
-    definitions = schema.pop("$defs", {})
-
-    def inlined(node: Any) -> Any:
-        if isinstance(node, list):
-            return [inlined(item) for item in node]
-        if not isinstance(node, dict):
-            return node
-        if "$ref" in node:
-            return inlined(definitions[node["$ref"].rsplit("/", 1)[1]])
-        return {k: inlined(v) for k, v in node.items()}
-
-    whole: dict[str, Any] = inlined(schema)
-    return whole
 
 
 class Registry:
@@ -265,7 +278,7 @@ class Registry:
         given = {} if request.arguments is None else request.arguments
         problem = next(found.validator.iter_errors(given), None)
         if problem is not None:
-            raise InvalidCall(_explained(problem))
+            raise InvalidCall(explained(problem))
         arguments = cleaned(found.parameters, given)
         target = arguments[found.target.parameter] if found.target.parameter else ""
         return Bound(
@@ -283,9 +296,3 @@ class Registry:
                 request=request,
             ),
         )
-
-
-def _explained(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem.instance_path) or "the arguments"
-    what = str(problem.message)
-    return f"`{where}`: {what[:200]}. Correct it to the tool's input schema and call again."

@@ -82,7 +82,7 @@ def test_the_environment_stands_over_the_file(file: Path, tmp_path: Path) -> Non
         ('url = "https://jira', 'url = "http://jira', "jira.url: must be https://"),
         ('.com"\n[jira]', '.com"\n[jira]\nname = "Ji ra"', ":14: jira.name"),
         ("realms/b", "realms/b/", ":7: identity.issuers.1.issuer: must have no"),
-        ('"secret"', '"absent"', ":11: client_secret_file"),
+        ('"secret"', '"absent"', ":11: credential.client_secret_file"),
         ("[server]", "[server", "not valid TOML"),
     ],
 )

@@ -11,7 +11,7 @@ from gateway.model import Effect
 from gateway.tool import IssueKey, Looked, Markdown, issue, tool
 
 
-@tool(effect=Effect.WRITE, on=issue, title="Comment on a Jira issue")
+@tool(effect=Effect.WRITE, on=issue, title="Comment on a Jira issue", additive=True)
 async def jira_comment(
     jira: JiraSession,
     looked: Looked,

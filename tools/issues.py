@@ -46,7 +46,7 @@ def _exact_type(looked: Looked, arguments: Mapping[str, Any]) -> dict[str, str]:
     return {"issueType": found["name"]} if found else {}
 
 
-@tool(effect=Effect.WRITE, on=project, title="Create a Jira issue", exact=_exact_type)
+@tool(effect=Effect.WRITE, on=project, title="Create a Jira issue", additive=True, exact=_exact_type)
 async def jira_create_issue(
     jira: JiraSession,
     looked: Looked,
@@ -56,7 +56,6 @@ async def jira_create_issue(
     description: Description | None = None,
     priority: Priority | None = None,
     labels: Labels | None = None,
-    parent: Annotated[IssueKey, Meta(description="Key of the parent, for a sub-task.")] | None = None,
 ) -> Receipt:
     """Create an issue in a project, with the caller as its reporter, and tell its key."""
     found = _type(looked, issue_type)
@@ -68,8 +67,6 @@ async def jira_create_issue(
         "issuetype": {"id": found["id"]} if found else {"name": issue_type},
         **await _fields(summary, description, priority, labels),
     }
-    if parent is not None:
-        fields["parent"] = {"key": parent}
     return Receipt.created(await jira.post("issue", json={"fields": fields}), "created", jira.site)
 
 

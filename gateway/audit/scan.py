@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from gateway import clock, limits
 from gateway.audit import record
 from gateway.audit.checkpoint import BadNote, Checkpoint, Verifier
 from gateway.audit.merkle import Tree, leaf_hash
@@ -195,11 +197,17 @@ class Scan:
             time, tool, subject = (str(told.get(k)) for k in ("time", "tool", "subject"))
             self._doubts[name] = InDoubt(name, seq, time, tool, subject)
         elif kind == record.OUTCOME:
-            self._doubts.pop(name, None)
+            open_call = self._doubts.pop(name, None)
+            if open_call and "happened" in told and told["happened"] is None:  # told, and still unknown
+                self._closed.append(replace(open_call, closed=True))
         elif kind == record.IN_DOUBT:
             self._closed.append(replace(self._doubts.pop(name, InDoubt(name, 0)), closed=True))
 
     def _ends(self, file: Looking) -> None:
+        if not self._checkpoints and _age(self.first) > limits.UNSIGNED_SECONDS:
+            self._says(
+                "no signed checkpoint is here, so nothing in it is proven: they were taken out, or never made"
+            )
         if self._signed:
             self._says(f"{max(self._signed)} records were signed, but only {self._tree.size} are here")
         good = self.proven if self._broken else self._tree.size
@@ -210,6 +218,14 @@ class Scan:
             return
         if seq == good - 1:
             self._last_good = Seen(seq, *(str(told.get(k) or "") for k in ("time", "kind", "id")))
+
+
+def _age(told: Mapping[str, Any]) -> float:
+    """seconds since the record was written, by its own word; 0 when it does not say."""
+    try:
+        return clock.wall() - datetime.fromisoformat(str(told.get("time"))).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _names(told: Mapping[str, Any]) -> list[str]:

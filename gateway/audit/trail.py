@@ -12,7 +12,7 @@ What is written, and when:
 | ------------------------------------------- | --------------------------------------------------- |
 | fails before anybody is known               | counted; one record a minute for all of them        |
 | fails or is refused before `commit`         | `call` with the error's code                        |
-| is cancelled before `commit`                | none: nothing was decided, nothing is released      |
+| is cancelled before `commit`                | `call`, outcome `cancelled`; nothing is released    |
 | is denied by the committed decision         | `call`, outcome `denied`                            |
 | is a read                                   | `call`, outcome `answered`, before its release      |
 | is a write                                  | `call.decision` before, `call.outcome` after        |
@@ -134,15 +134,18 @@ class Trail:
 
     async def _refused(self, error: BaseException | None) -> None:
         """Ended before a decision was committed."""
-        if not isinstance(error, Exception):
-            return
         if not self._known:
-            self._recorder.strangers.count(self._request.source, getattr(error, "code", "internal_error"))
+            if isinstance(error, Exception):
+                self._recorder.strangers.count(self._request.source, getattr(error, "code", "internal_error"))
             return
-        told: dict[str, Any] = {"allowed": False, **record.of_error(error)}
+        told: dict[str, Any] = {"allowed": False, **record.of_error(error or RuntimeError("left early"))}
         if self._call is None:
             told["arguments"] = record.of_text(self._request.arguments, self._recorder.key)
-        await self._append(record.CALL, **told)
+        if isinstance(error, Exception):
+            await self._append(record.CALL, **told)
+        else:
+            with suppress(Sealed):  # a cancellation goes on as one, and nothing was or will be released
+                await self._append(record.CALL, **told)
 
     async def _failed(self, error: BaseException) -> None:
         """Ended after an allowed decision was, or may have been, committed."""

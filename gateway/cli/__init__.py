@@ -95,15 +95,15 @@ def _add_serving(commands: Any) -> None:
 def _add_sandbox(commands: Any) -> None:
     text = "A sandbox Jira and identity provider on loopback."
     sandbox = _leaf(commands, "sandbox", "sandbox.cli:serve", text)
-    sandbox.add_argument("--port-base", type=int, metavar="N", help="fix the ports: N, N+1, N+2")
+    sandbox.add_argument("--port-base", type=_port_base, metavar="N", help="fix the ports: N, N+1, N+2")
     kinds = sandbox.add_subparsers(dest="sandbox_command", metavar="[config|token]")
     config = _leaf(kinds, "config", "sandbox.cli:config", "Print a complete gateway.toml for it.", json=False)
-    config.add_argument("--port-base", type=int, metavar="N", default=argparse.SUPPRESS)
+    config.add_argument("--port-base", type=_port_base, metavar="N", default=argparse.SUPPRESS)
     token = _leaf(kinds, "token", "sandbox.cli:token", "Print an access token for the gateway's audience.")
     token.add_argument("--user", required=True)
     token.add_argument("--client", default="demo-assistant", metavar="NAME")
     token.add_argument("--scope", default="openid jira:read jira:write")
-    token.add_argument("--port-base", type=int, metavar="N", default=argparse.SUPPRESS)
+    token.add_argument("--port-base", type=_port_base, metavar="N", default=argparse.SUPPRESS)
 
 
 def _add_policy(commands: Any) -> None:
@@ -135,11 +135,24 @@ def _add_audit(commands: Any) -> None:
             "path", nargs="?", type=Path, default=None, metavar="PATH", help="default: data/audit"
         )
         if name == "tail":
-            leaf.add_argument("-n", type=int, default=20, help="how many")
+            leaf.add_argument("-n", type=_count, default=20, help="how many")
         if name == "verify":
             leaf.add_argument(
                 "--second", type=Path, default=None, metavar="PATH", help="where checkpoints are copied"
             )
+
+
+def _port_base(text: str) -> int:
+    """Three ports follow each other from it."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65_533:
+        raise argparse.ArgumentTypeError("a port from 1 to 65533 is needed")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("a number from 1 is needed")
+    return int(text)
 
 
 def version(arguments: argparse.Namespace) -> int:

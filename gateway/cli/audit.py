@@ -220,7 +220,7 @@ def _style(outcome: str) -> str:
         ""
         if outcome in ("", "decided")
         else "yellow"
-        if outcome in ("in_doubt", "outcome_unknown")
+        if outcome in ("in_doubt", "outcome_unknown", "cancelled")
         else "red"
     )
 

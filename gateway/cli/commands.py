@@ -18,7 +18,8 @@ RULES = Path("policies")
 def audit_verify(arguments: argparse.Namespace) -> int:
     """`audit verify [PATH] [--second PATH]`; the second place defaults to the folder beside."""
     path = arguments.path or RECORD
-    beside = path.with_name(f"{path.name}-checkpoints")
+    folder = path if path.is_dir() else path.parent
+    beside = folder.with_name(f"{folder.name}-checkpoints")
     second = arguments.second or (beside if beside.is_dir() else None)
     return audit.verify(path, arguments.json, second=second)
 

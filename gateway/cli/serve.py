@@ -22,16 +22,26 @@ def serve(arguments: argparse.Namespace) -> int:
     settings = load(arguments.config)
     gateway = Gateway(settings)
     listening = _listen(settings)
-    server = uvicorn.Server(server_config(gateway, settings))
-    print(
-        f"Jira Agent Gateway at {settings.server.public_url}/mcp (ready: /readyz)",
-        file=sys.stderr,
-        flush=True,
-    )
+    server = _Announced(server_config(gateway, settings), settings.server.public_url)
     server.run(sockets=[listening])
     if not server.started:
         raise gateway.stopped_by or ConfigError(["The gateway could not start; see the log above."])
     return GOOD
+
+
+class _Announced(uvicorn.Server):
+    """Says where it is once it is there."""
+
+    def __init__(self, config: uvicorn.Config, public_url: str) -> None:
+        super().__init__(config)
+        self._public_url = public_url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            print(
+                f"Jira Agent Gateway at {self._public_url}/mcp (ready: /readyz)", file=sys.stderr, flush=True
+            )
 
 
 def server_config(gateway: Gateway, settings: Settings) -> uvicorn.Config:

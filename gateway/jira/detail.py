@@ -9,6 +9,7 @@ import msgspec
 
 from gateway import limits
 from gateway.errors import Unavailable
+from gateway.fields import SYSTEM_FIELDS
 from gateway.jira import JiraSession, Json
 from gateway.jira.facts import POLICY_FIELDS, issue_resource, stub_resource
 from gateway.jira.fence import Fence, capped, line
@@ -20,15 +21,7 @@ _FIELDS = (
     *POLICY_FIELDS,
     *("created", "updated", "parent", "issuelinks", "subtasks", "description", "comment"),
 )
-_SYSTEM = {
-    name.lower(): name
-    for name in (
-        *_FIELDS,
-        *("aggregatetimespent", "attachment", "creator", "duedate", "environment", "fixVersions"),
-        *("lastViewed", "progress", "resolution", "resolutiondate", "statuscategorychangedate"),
-        *("timeestimate", "timeoriginalestimate", "timespent", "versions", "votes", "watches"),
-    )
-}
+_SYSTEM = {name.lower(): name for name in SYSTEM_FIELDS}
 _CUSTOM = re.compile(r"customfield_[0-9]{1,12}", re.IGNORECASE)
 
 

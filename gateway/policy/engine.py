@@ -102,13 +102,21 @@ class CedarPolicy:
             await asyncio.sleep(seconds)
             await asyncio.to_thread(self.look)
 
+    def _snapshot(self) -> dict[str, bytes]:
+        """The folder's files. When they cannot be read, what was refused before is looked at anew afterwards."""
+        try:
+            return snapshot(self._folder)
+        except ConfigError:
+            self._refused = ""
+            raise
+
     def look(self) -> bool:
         """Look at the folder once; True when another bundle came into force. For one thread at a time.
 
         A change is taken up when two looks in a row find the same: nothing is read while it is written.
         """
         try:
-            files = snapshot(self._folder)
+            files = self._snapshot()
             digest = digest_of(files, self._schema, self._site)
             before, self._seen = self._seen, digest
             if digest == self.digest:

@@ -9,13 +9,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.fields import SYSTEM_FIELDS
 from gateway.policy.cedar import CedarProblem, Json, parse_rule
 
 REDACT, CAP = "redact_fields", "cap_results"
 
 _TOKEN = re.compile(r'//[^\n]*|"(?:[^"\\]|\\.)*"|;|\s+|[^\s";/]+|.', re.DOTALL)
 _ID = re.compile(r"[a-z][a-z0-9-]{0,63}")
-_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)*")
+_FIELD = re.compile(r"(?:[A-Za-z][A-Za-z0-9_]*|cf\[[0-9]+\])(?:\.[A-Za-z][A-Za-z0-9_]*)*", re.IGNORECASE)
+_CUSTOM = re.compile(r"customfield_[0-9]+|cf\[[0-9]+\]", re.IGNORECASE)
+_SYSTEM = {name.lower() for name in SYSTEM_FIELDS}
 _ANNOTATIONS = {"id", "reason", "note", "obligation", "fields", "max"}
 _ARGUMENT = {REDACT: "fields", CAP: "max"}
 
@@ -137,8 +140,18 @@ def _obligation(rule: Rule, notes: Mapping[str, str]) -> Iterator[str]:
         yield f'the rule must be discharged by itself alone: context.discharged.contains("{rule.id}"), once'
     if rule.obligation == REDACT and (not rule.fields or not all(map(_FIELD.fullmatch, rule.fields))):
         yield "@fields must name the fields to redact, separated by commas"
+    elif rule.obligation == REDACT:
+        yield from _misspelt(rule.fields)
     if rule.obligation == CAP and not rule.maximum:
         yield "@max must be a number from 1"
+
+
+def _misspelt(fields: frozenset[str]) -> Iterator[str]:
+    """A field that no issue has would be hidden in vain, and the one that was meant would be shown."""
+    for name in sorted(fields):
+        head = name.partition(".")[0]
+        if head.lower() not in _SYSTEM and not _CUSTOM.fullmatch(head):
+            yield f'@fields: "{head}" is not customfield_N, cf[N] or the id of a Jira system field'
 
 
 _CONTEXT = {"Var": "context"}

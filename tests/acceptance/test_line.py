@@ -1,12 +1,17 @@
 """What the issue promises of the whole line, against the sandbox, over HTTP."""
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from gateway.audit import record
+from gateway.config import shipped_policies
+from gateway.jira.views import Person
+from gateway.model import Result
 from tests.world import World, check_invariants
 
 
@@ -189,3 +194,69 @@ async def test_the_write_budget_of_a_person_with_an_agent(world: World) -> None:
     assert refused["result"]["isError"] and "budget" in text(refused)
     assert not (await world.call(ana, "jira_get_issue", key="OPEN-2"))["result"].get("isError")
     assert not (await world.call(bo, "jira_comment", key="OPEN-2", body="x"))["result"].get("isError")
+
+
+async def test_a_search_reaches_jira_narrowed_by_policy(world: World) -> None:
+    """What Ana's assistant asks is a conjunct beside what policy lets her see; the record has both."""
+    told = await world.call(world.token("ana"), "jira_search", jql="project = VAULT ORDER BY key")
+    sent = orjson.loads(world.sandbox.jira.requests[-1].body)["jql"]
+    assert sent.startswith("(level is EMPTY") and sent.endswith(") AND (project = VAULT) ORDER BY key"), sent
+    assert world.records()[-1]["narrowing"] and not told["result"].get("isError")
+
+
+def edited(tmp_path: Path, **files: str) -> dict[str, str]:
+    """A copy of the shipped bundle with `files` appended, without its own cases but one; its setting."""
+    bundle = tmp_path / "bundle"
+    shutil.copytree(shipped_policies(), bundle)
+    for name, text in files.items():
+        with (bundle / name.replace("_", "-").replace("-cedar", ".cedar").replace("-yaml", ".yaml")).open(
+            "a"
+        ) as file:
+            file.write(text)
+    return {"GATEWAY__POLICY__DIR": str(bundle)}
+
+
+async def test_a_cap_is_applied_before_jira_is_asked(tmp_path: Path) -> None:
+    """A client that gets small answers asks Jira for ten, so that no row falls between two pages."""
+    environ = edited(tmp_path)
+    agents = Path(environ["GATEWAY__POLICY__DIR"]) / "agents.yaml"
+    named = "clients:\n  demo-assistant: {groups: [small-answers]}"
+    agents.write_text(agents.read_text().replace("clients: {}", named))
+    async with World(tmp_path, settings=environ) as world:
+        told = await world.call(world.token("ana"), "jira_search", jql="project = OPEN", max_results=50)
+        assert orjson.loads(world.sandbox.jira.requests[-1].body)["maxResults"] == 10
+        assert len(told["result"]["structuredContent"]["issues"]) == 10
+        assert told["result"]["structuredContent"]["next"]
+
+
+async def test_a_rule_on_a_status_holds_however_the_transition_is_called(tmp_path: Path) -> None:
+    """`done`, `Done` and the transition's own name are one status to policy."""
+    rule = """
+@id("no-done")
+@reason("Closing is for people.")
+forbid (principal, action == Jira::Action::"jira_transition", resource)
+when { context.input.to == "In Progress" };
+"""
+    async with World(tmp_path, settings=edited(tmp_path, **{"90_guard_cedar": rule})) as world:
+        ana = world.token("ana")
+        for spelled in ("In Progress", "in progress", "IN PROGRESS"):
+            told = await world.call(ana, "jira_transition", key="OPEN-3", to=spelled)
+            assert told["result"]["isError"] and "no-done" in text(told), spelled
+        assert not world.effects()
+
+
+async def test_a_hidden_tool_is_refused_with_its_rule_whatever_the_scope(world: World) -> None:
+    """Nobody is asked to consent to a scope for what policy refuses anyway."""
+    told = await world.call(world.token("ana", scope="openid jira:read"), "jira_delete_issue", key="OPEN-3")
+    assert told["result"]["isError"] and "no-agent-deletes" in text(told)
+
+
+async def test_an_answer_without_its_promised_form_is_withheld(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Output schemas are enforced: what a tool adds by mistake does not leave."""
+    honest = Person.render
+    leaking = lambda self: Result({**honest(self).structured, "leak": 1}, "leak")  # noqa: E731
+    monkeypatch.setattr(Person, "render", leaking)
+    told = await world.call(world.token("ana"), "jira_whoami")
+    assert told["result"]["isError"] and "leak" not in str(told)
