@@ -56,7 +56,7 @@ class _File:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, BODY_BYTES)
 
     def rows(self, after: int = -(2**63)) -> Iterator[tuple[int, bytes]]:
-        """(seq, body) in the table's own order: those after `after`, by default all. Raises LogFileError, also midway."""
+        """(seq, body) in the table's own order: those after `after`. Raises LogFileError, also midway."""
         statement = "SELECT seq, body, typeof(body) FROM record NOT INDEXED WHERE seq > ?"
         with _told():
             for seq, body, kind in self._connection.execute(statement, (after,)):
