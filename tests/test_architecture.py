@@ -9,8 +9,20 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = {"identity", "policy", "credential", "jira", "audit", "approval"}
-SHARED = {"store", "jql", "model", "errors", "limits", "clock", "http", "jose", "config", "settings"}
-GROUND = {"errors", "limits", "clock", "http", "jose", "config", "settings"}
+SHARED = {
+    "store",
+    "jql",
+    "model",
+    "errors",
+    "limits",
+    "clock",
+    "http",
+    "jose",
+    "config",
+    "settings",
+    "fields",
+}
+GROUND = {"errors", "limits", "clock", "http", "jose", "config", "settings", "fields"}
 DOORS = {
     "mcp": ("gateway/transport/",),
     "mcp_types": ("gateway/transport/",),

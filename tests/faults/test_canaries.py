@@ -6,9 +6,12 @@ from pathlib import Path
 
 import orjson
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
 from gateway.errors import GatewayError
 from gateway.http import Ask, Outward, Reply
+from gateway.model import Bearer
 from sandbox.jira import Fault, Kind
 from tests.world import World
 
@@ -50,7 +53,7 @@ async def test_no_secret_is_anywhere_else(
         "output": "".join(capfd.readouterr()).encode(),
     }
     for name, content in places.items():
-        assert not [s for s in secrets if s.encode() in content or s.split(".")[-1].encode() in content], name
+        assert not [s for s in secrets if any(piece.encode() in content for piece in pieces(s))], name
     for url, whole in outward:
         to_jira = url.startswith(world.sandbox.jira_url)
         assert not [t for t in world.tokens if to_jira and t.encode() in whole]
@@ -59,7 +62,7 @@ async def test_no_secret_is_anywhere_else(
 
 async def busy(world: World) -> tuple[bytes, str]:
     """Answers and error texts of every kind of call, with faults on the way."""
-    released, seen = b"", ""
+    released, seen = b"", await exchanges(world)
     troubles = [
         Kind.STATUS,
         Kind.RESET,
@@ -83,14 +86,54 @@ async def busy(world: World) -> tuple[bytes, str]:
                 ("jira_get_issue", {"key": "../"}),
             ):
                 released += orjson.dumps(await world.call(bearer, tool, **arguments))
-                try:
-                    seen += repr(await world.line(bearer, tool, **arguments))
-                except GatewayError as refused:
-                    seen += f"{refused!r} {refused.public} {refused.private} {refused.__dict__}"
+                seen += await outcome(world, bearer, tool, **arguments)
             seen += repr(await world.gateway.identity.authenticate(bearer))
     world.sandbox.jira.faults.clear()
     seen += repr(world.settings) + repr(world.gateway.credentials._settings)
     return released, seen
+
+
+async def exchanges(world: World) -> str:
+    """Error texts of exchanges that go wrong: a token of somebody else, and refusals that repeat the caller's."""
+    faults, seen = world.sandbox.idp.faults, ""
+    faults.exchange_claims = {"sub": "bo"}
+    seen += await refused_exchange(world, "another person")
+    faults.exchange_claims = {}
+    for status, body in ((400, REFUSED), (403, REFUSED), (500, REFUSED), (502, "{}"), (200, "{}")):
+
+        async def echo(endpoint: str, _: Request, status: int = status, body: str = body) -> Response | None:
+            said = body.replace("{}", world.tokens[-1])
+            return Response(said, status) if endpoint == "exchange" else None
+
+        faults.hook = echo
+        seen += await refused_exchange(world, f"status {status}" if status != 200 else "not a JSON object")
+    faults.hook = None
+    world.gateway.credentials._grants._entries.clear()
+    return seen
+
+
+REFUSED = '{"error": "unheard_of", "error_description": "what is {} to us"}'
+"""What a talkative provider says; `{}` is the token that it was given."""
+
+
+async def refused_exchange(world: World, why: str) -> str:
+    """The error of a call whose exchange fails for that reason, and what readiness tells of it."""
+    told = await outcome(world, world.fresh("ana"), "jira_get_issue", key="OPEN-2")
+    assert why in told
+    return told + repr(world.gateway.credentials.state())
+
+
+async def outcome(world: World, bearer: Bearer, tool: str, **arguments: str) -> str:
+    """Everything that a call's result or its error says."""
+    try:
+        return repr(await world.line(bearer, tool, **arguments))
+    except GatewayError as refused:
+        return f"{refused!r} {refused.public} {refused.private} {refused.__dict__}"
+
+
+def pieces(secret: str) -> set[str]:
+    """What a text may not hold, wherever it was cut: the start of a token's claims, or of its signature."""
+    return {part[:60] for part in secret.split(".")[1:]} or {secret}
 
 
 def keys(world: World) -> list[str]:

@@ -182,7 +182,7 @@ def rules_text(dice: random.Random) -> str:
         head = f"({dice.choice(HEADS)}, {dice.choice(ACTIONS)}, {dice.choice(THINGS)})"
         notes, body = "", f"when {{ {condition(dice)} }}"
         if effect == "oblige":
-            notes = '@obligation("redact_fields") @fields("x")'
+            notes = '@obligation("redact_fields") @fields("summary")'
             body += f' unless {{ context.discharged.contains("r{index}") }}'
         elif dice.random() < 0.3:
             body += f" unless {{ {condition(dice)} }}"

@@ -8,13 +8,13 @@ HIDE = rule(
     "hide",
     'forbid (principal, action in Jira::Action::"discloseIssue", resource) '
     'unless { principal in Jira::Group::"hr" || context.discharged.contains("hide") };',
-    '@obligation("redact_fields") @fields("salary, reporter.emailAddress")',
+    '@obligation("redact_fields") @fields("customfield_7, reporter.emailAddress")',
 )
 MORE = rule(
     "more",
     'forbid (principal, action in Jira::Action::"discloseIssue", resource) '
     'unless { context.discharged.contains("more") };',
-    '@obligation("redact_fields") @fields("address")',
+    '@obligation("redact_fields") @fields("environment")',
 )
 CAP = rule(
     "cap",
@@ -38,7 +38,7 @@ def test_a_promise_allows_and_is_named() -> None:
     found = read(judge(STAFF + HIDE))
     assert found.allowed
     assert [(o.rule, o.kind, o.fields) for o in found.obligations] == [
-        ("hide", "redact_fields", frozenset({"salary", "reporter.emailAddress"}))
+        ("hide", "redact_fields", frozenset({"customfield_7", "reporter.emailAddress"}))
     ]
     assert [reason.rule for reason in found.reasons] == ["staff-read"]
     assert found.asked["discharged"] == ("hide",)
@@ -93,7 +93,7 @@ def test_a_promise_that_does_not_discharge_refuses() -> None:
         "stubborn",
         'forbid (principal, action in Jira::Action::"discloseIssue", resource) '
         'unless { principal.mfa && context.discharged.contains("stubborn") };',
-        '@obligation("redact_fields") @fields("x")',
+        '@obligation("redact_fields") @fields("summary")',
     )
     found = read(judge(STAFF + stubborn))
     assert not found.allowed
@@ -106,7 +106,7 @@ def test_a_rule_that_fails_once_promised_refuses() -> None:
         "failing",
         'forbid (principal, action in Jira::Action::"discloseIssue", resource) unless { '
         'context.discharged.contains("failing") && 9223372036854775807 + context.call.hour > 0 };',
-        '@obligation("redact_fields") @fields("x")',
+        '@obligation("redact_fields") @fields("summary")',
     )
     found = read(judge(STAFF + failing))
     assert not found.allowed

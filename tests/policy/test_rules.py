@@ -3,6 +3,8 @@
 import pytest
 
 from gateway.errors import ConfigError
+from gateway.fields import SYSTEM_FIELDS
+from gateway.jira.detail import _FIELDS
 from gateway.policy.bundle import build
 from gateway.policy.rules import read_rules, statements
 from tests.policy.actions import TOOLS
@@ -17,6 +19,11 @@ KNOWN = {
 }
 FORBID = "forbid (principal, action, resource)"
 UNLESS = 'unless { context.discharged.contains("a") };'
+
+
+def hiding(fields: str) -> str:
+    """A rule that redacts these."""
+    return rule("a", f"{FORBID} {UNLESS}", '@obligation("redact_fields")', f'@fields("{fields}")')
 
 
 def problems(text: str) -> list[str]:
@@ -38,12 +45,12 @@ def test_statements_are_cut_where_cedar_ends_them() -> None:
 def test_a_good_file_has_no_problems() -> None:
     """The lint is quiet about rules that say what they mean."""
     good = rule(
-        "a", f"{FORBID} {UNLESS}", '@obligation("redact_fields")', '@fields("x, reporter.emailAddress")'
+        "a", f"{FORBID} {UNLESS}", '@obligation("redact_fields")', '@fields("cf[7], reporter.emailAddress")'
     )
     rules, found = read_rules({"x.cedar": (good + STAFF).encode()}, KNOWN)
     assert not found
     assert [r.id for r in rules] == ["a", "staff-read", "staff-write"]
-    assert rules[0].fields == {"x", "reporter.emailAddress"}
+    assert rules[0].fields == {"cf[7]", "reporter.emailAddress"}
     assert (rules[1].where, rules[2].where) == ("x.cedar:3", "x.cedar:7")
 
 
@@ -71,6 +78,12 @@ REFUSED = {
         rule("a", f"{FORBID} {UNLESS}", '@obligation("redact_fields")', '@fields("a b")'),
         "@fields must name",
     ),
+    "a field that is misspelt": (hiding("sumary"), '@fields: "sumary" is not'),
+    "a field under its name": (hiding("summary, salary"), '@fields: "salary" is not'),
+    "a misspelt field with a path": (hiding("reportr.emailAddress"), '@fields: "reportr" is not'),
+    "a part without its field": (hiding("emailAddress"), '@fields: "emailAddress" is not'),
+    "a custom field without its number": (hiding("customfield_"), '@fields: "customfield_" is not'),
+    "a clause without its number": (hiding("cf[]"), "@fields must name"),
     "a cap without a number": (rule("a", f"{FORBID} {UNLESS}", '@obligation("cap_results")'), "@max must be"),
     "a cap of nothing": (
         rule("a", f"{FORBID} {UNLESS}", '@obligation("cap_results")', '@max("0")'),
@@ -146,6 +159,29 @@ def test_the_lint_refuses(name: str) -> None:
     found = problems("// a comment\n" + text)
     assert any(expected in problem for problem in found), found
     assert all(problem.startswith("x.cedar:") for problem in found)
+
+
+def test_a_misspelt_field_is_told_with_file_and_line() -> None:
+    """It would hide nothing, and nothing else would say so."""
+    (found,) = problems("// a comment\n" + hiding("summary, sumary"))
+    assert (
+        found == 'x.cedar:2: @fields: "sumary" is not customfield_N, cf[N] or the id of a Jira system field.'
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *sorted(SYSTEM_FIELDS | {*_FIELDS}),
+        "FixVersions",
+        "customfield_1",
+        "CF[1].value",
+        "comment.author.name",
+    ],
+)
+def test_a_field_that_issues_have_may_be_hidden(name: str) -> None:
+    """Whatever a view asks Jira for can be hidden, in any case and with a path."""
+    assert not problems(hiding(name))
 
 
 def test_two_equal_ids_name_both_places() -> None:
