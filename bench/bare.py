@@ -79,4 +79,5 @@ if __name__ == "__main__":
         http="httptools",
         access_log=False,
         log_level="error",
+        timeout_keep_alive=600,
     )

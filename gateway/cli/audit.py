@@ -45,6 +45,12 @@ def verify(
     return 0 if report.ok else 1
 
 
+def _wide() -> Console:
+    """Piped output is not cut at 80 columns."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, 140))
+
+
 def tail(path: Path, n: int = 20, json: bool = False, *, console: Console | None = None) -> int:
     """The newest `n` records in `path`, oldest first."""
     found: list[tuple[int, dict[str, Any]]] = []
@@ -60,7 +66,7 @@ def tail(path: Path, n: int = 20, json: bool = False, *, console: Console | None
         for seq, told in found:
             _json({"seq": seq, **told}, console)
     else:
-        (console or Console()).print(_lines(found))
+        (console or _wide()).print(_lines(found))
     return 0
 
 
@@ -176,7 +182,7 @@ def _doubts(report: Report) -> Iterator[Text]:
 
 
 _COLUMNS = {
-    "seq": 2, "time": 14, "who": 4, "by": 6, "did": 17, "on": 10, "outcome": 12, "rule": 6, "call": 12,
+    "seq": 3, "time": 14, "who": 4, "by": 6, "did": 17, "on": 10, "outcome": 12, "rule": 6, "call": 12,
 }  # fmt: skip
 """The columns of `tail`, with the width that each keeps in a narrow terminal."""
 
@@ -191,11 +197,11 @@ def _lines(found: list[tuple[int, dict[str, Any]]]) -> Table:
             _cell(seq, "dim"),
             _cell(str(told.get("time", ""))[5:19].replace("T", " "), "dim"),
             _cell(told.get("subject"), "bold"),
-            _cell(told.get("client")),
+            _cell(_short(told.get("client"), 12)),
             _cell(told.get("tool") or told.get("kind"), "" if told.get("tool") else "dim"),
-            _cell(_resource(told)),
+            _cell(_short(_resource(told), 16)),
             _cell(outcome, _style(outcome)),
-            _cell(_rules(told)),
+            _cell(_short(_rules(told), 18)),
             _cell(told.get("id"), "dim"),
         )
     return table
@@ -211,6 +217,11 @@ def _card(file: str, seq: int, told: Mapping[str, Any]) -> Panel:
             table.add_row(_cell(name), _cell(plain, _style(plain) if name == "outcome" else ""))
     title = Text(f"{_clean(told.get('kind'))} · record {seq} of {_clean(file)}", "bold")
     return Panel(table, title=title, title_align="left", box=box.ROUNDED)
+
+
+def _short(text: object, limit: int) -> str:
+    shown = str(text or "")
+    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
 
 
 def _style(outcome: str) -> str:
