@@ -33,7 +33,12 @@ async def folder(tmp_path: Path) -> Path:
 def shown() -> Console:
     """A terminal with colours, wide enough for a line."""
     return Console(
-        file=io.StringIO(), width=180, force_terminal=True, color_system="truecolor", legacy_windows=False
+        file=io.StringIO(),
+        width=180,
+        force_terminal=True,
+        color_system="truecolor",
+        legacy_windows=False,
+        _environ={"TERM": "xterm-256color"},  # the test's terminal, not the one that runs it
     )
 
 
