@@ -11,9 +11,8 @@ import uvicorn
 
 from gateway.app import Gateway
 from gateway.cli import GOOD, SETTINGS
-from gateway.config import Settings, load, shipped_policies
+from gateway.config import Settings, load
 from gateway.errors import ConfigError
-from gateway.policy.bundle import read
 
 
 def serve(arguments: argparse.Namespace) -> int:
@@ -98,8 +97,7 @@ def _settings(path: Path, problems: list[str]) -> Settings | None:
 
 def _parts(settings: Settings) -> list[str]:
     try:
-        gateway = Gateway(settings)
-        read(settings.policy.dir or shipped_policies(), gateway.tools.actions())
+        Gateway(settings)
     except ConfigError as wrong:
         return wrong.problems
     return []

@@ -1,11 +1,9 @@
 """A real MCP client (the official Python SDK) that signs a person in through OAuth, and the person's browser."""
 
-import html
-import re
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 from mcp import Client
@@ -13,6 +11,8 @@ from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 
+from gateway.http import Outward
+from sandbox.idp.browser import sign_in
 from sandbox.people import Person
 
 REDIRECT = "http://127.0.0.1:33418/callback"
@@ -44,21 +44,11 @@ class Browser:
     def __init__(self, person: Person) -> None:
         self._person = person
         self.landed = ""
-        self.page_title = ""
 
     async def open(self, url: str) -> None:
         """Open the authorization request and answer it as the person."""
-        async with httpx2.AsyncClient(trust_env=False) as http:
-            page = await http.get(url)
-            form = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text))
-            target = re.search(r'<form[^>]* action="([^"]+)"', page.text)
-            if page.status_code != 200 or target is None:
-                raise RuntimeError(f"the sign-in page answered {page.status_code}")
-            self.page_title = html.unescape(re.findall(r"<h1>([^<]*)</h1>", page.text)[0])
-            filled = {name: html.unescape(value) for name, value in form.items()}
-            filled |= {"user": self._person.name, "password": self._person.password, "answer": "allow"}
-            sent = await http.post(urljoin(url, html.unescape(target[1])), data=filled)
-            self.landed = sent.headers.get("location", "")
+        async with Outward() as http:
+            self.landed = await sign_in(http, url, user=self._person.name, password=self._person.password)
 
     async def callback(self) -> AuthorizationCodeResult:
         """What the assistant's own listener would have received."""
