@@ -1,0 +1,213 @@
+"""A person's browser, played: opens an authorization request, fills in whatever pages come, lands on the
+redirect. It keeps cookies, runs no script and knows no provider: a field is filled by its name.
+"""
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Mapping
+from html.parser import HTMLParser
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+
+import httpx2
+
+from gateway import clock
+from sandbox.idp import totp
+from sandbox.people import Person
+from tests.providers.provider import REDIRECT, Refused, Tokens
+
+STEPS = 20
+"""pages and redirects of one sign-in at most: Keycloak's longest has nine"""
+
+
+class Browser:
+    """One browser with its own cookies; `person` is who sits at it."""
+
+    def __init__(self, person: Person) -> None:
+        self._person = person
+        self._filled: dict[str, frozenset[str]] = {}
+        # Browsers count loopback as secure and send `Secure` cookies there; this jar is told to.
+        policy = DefaultCookiePolicy(secure_protocols=("https", "wss", "http"))
+        self._http = httpx2.AsyncClient(
+            cookies=CookieJar(policy), trust_env=False, timeout=60, follow_redirects=False
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def open(self, url: str) -> dict[str, str]:
+        """Open `url` and go on until the redirect address: the parameters of the answer there.
+
+        Raises `Refused` with error `login` when a page comes again with a complaint, or cannot be filled in.
+        """
+        reply = await self._http.get(url)
+        for _ in range(STEPS):
+            location = reply.headers.get("location")
+            if reply.status_code in (301, 302, 303, 307, 308) and location:
+                url = urljoin(str(reply.url), location)
+                if url.startswith(REDIRECT + "?"):
+                    return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+                reply = await self._http.get(url)
+            else:
+                reply = await self._fill(reply)
+        raise Refused("login", "the pages lead nowhere")
+
+    async def _fill(self, reply: httpx2.Response) -> httpx2.Response:
+        page = Page.of(reply.text)
+        known = self._answers() if page.form else {}
+        wanted = frozenset(page.fields.keys() & known.keys())
+        where = urlsplit(str(reply.url)).path
+        if not page.form or self._filled.get(where) == wanted:
+            raise Refused("login", page.said or f"a page that cannot be filled in: {page.text[:300]}")
+        self._filled[where] = wanted
+        fields = {**page.fields, **{name: known[name] for name in wanted}}
+        return await self._http.post(
+            urljoin(str(reply.url), page.action),
+            content=urlencode(fields),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+
+    def _answers(self) -> Mapping[str, str]:
+        """What the person would type, by the names that providers give to their fields."""
+        person = self._person
+        code = totp(person.otp_secret, clock.wall()) if person.otp_secret else ""
+        return {
+            **dict.fromkeys(("user", "username", "login"), person.name),
+            "password": person.password,
+            **dict.fromkeys(("code", "otp"), code),
+            "answer": "allow",
+        }
+
+
+class Page(HTMLParser):
+    """The first form of a page with the values it would send, and what it complains about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.form, self.action, self.fields = False, "", dict[str, str]()
+        self.text = ""
+        self._alerts: list[str] = []
+        self._in_alert = self._in_form = False
+
+    @classmethod
+    def of(cls, html: str) -> Self:
+        page = cls()
+        page.feed(html)
+        page.text = " ".join(page.text.split())
+        return page
+
+    @property
+    def said(self) -> str:
+        return " ".join(" ".join(self._alerts).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form" and not self.form and given.get("method", "get").lower() == "post":
+            self.form = self._in_form = True
+            self.action = given.get("action", "")
+        elif tag == "input" and self._in_form and given.get("name") and given.get("type") != "checkbox":
+            self.fields[given["name"]] = given.get("value", "")
+        elif tag == "button" and self._in_form and given.get("name"):
+            self.fields.setdefault(given["name"], given.get("value", ""))
+        told = given.get("class", "") + given.get("id", "")
+        self._in_alert = (
+            given.get("role") == "alert" or "input-error" in told or given.get("aria-live") == "polite"
+        )
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_alert = False
+        if tag == "form":
+            self._in_form = False
+
+    def handle_data(self, data: str) -> None:
+        self.text += data + " "
+        if self._in_alert:
+            self._alerts.append(data)
+
+
+async def code_flow(
+    person: Person,
+    metadata: Mapping[str, Any],
+    *,
+    client: str,
+    scope: str,
+    acr: str | None = None,
+    resource: str | None = None,
+) -> Tokens:
+    """The authorization code flow with PKCE (RFC 7636) as `person`, from the provider's `metadata`.
+
+    `state` and `iss` (RFC 9207, where the metadata announces it) are checked. Raises `Refused`.
+    """
+    verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(16)
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    asked = {
+        "response_type": "code",
+        "client_id": client,
+        "redirect_uri": REDIRECT,
+        "scope": scope,
+        "state": state,
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+        **({"acr_values": acr} if acr else {}),
+        **({"resource": resource} if resource else {}),
+    }
+    async with Browser(person) as browser:
+        answer = await browser.open(f"{metadata['authorization_endpoint']}?{urlencode(asked)}")
+    if "error" in answer:
+        raise Refused(answer["error"], answer.get("error_description", ""))
+    assert answer["state"] == state
+    if metadata.get("authorization_response_iss_parameter_supported"):
+        assert answer["iss"] == metadata["issuer"]
+    form = {
+        "grant_type": "authorization_code",
+        "code": answer["code"],
+        "redirect_uri": REDIRECT,
+        "client_id": client,
+        "code_verifier": verifier,
+        **({"resource": resource} if resource else {}),
+    }
+    return Tokens.of(await post_form(metadata["token_endpoint"], form), client)
+
+
+async def refreshed(metadata: Mapping[str, Any], tokens: Tokens, **more: str) -> Tokens:
+    """RFC 6749 §6, as the public client that the tokens were given to. Raises `Refused`."""
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": tokens.refresh,
+        "client_id": tokens.client,
+        **more,
+    }
+    return Tokens.of(await post_form(metadata["token_endpoint"], form), tokens.client)
+
+
+async def post_form(
+    url: str, form: Mapping[str, str], *, auth: tuple[str, str] | None = None
+) -> dict[str, Any]:
+    """POST a form, the JSON answer back. Raises `Refused` with the OAuth error (RFC 6749 §5.2)."""
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
+        reply = (
+            await http.post(url, data=dict(form), auth=auth)
+            if auth
+            else await http.post(url, data=dict(form))
+        )
+    answer: dict[str, Any] = reply.json() if reply.content else {}
+    if reply.status_code >= 400:
+        raise Refused(answer.get("error", ""), answer.get("error_description", ""), reply.status_code)
+    return answer
+
+
+async def fetched(url: str) -> dict[str, Any]:
+    """The JSON object at `url`."""
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
+        reply = await http.get(url)
+    reply.raise_for_status()
+    found: dict[str, Any] = reply.json()
+    return found
