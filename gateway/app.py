@@ -1,4 +1,4 @@
-"""The composition root: the only file that names implementations.
+"""The composition root; with `site.py`, which composes one Jira site's line, it alone names implementations.
 
     settings ──> parts ──> the line ──> one ASGI application
 
@@ -7,8 +7,6 @@ bundle, the record, the transport. They stop in reverse, so the record outlives 
 """
 
 import asyncio
-import hashlib
-import hmac
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -19,22 +17,14 @@ from gateway import __version__
 from gateway.audit.keys import digest_key, signing_key
 from gateway.audit.log import SqliteAuditLog
 from gateway.audit.trail import Recorder
-from gateway.config import Settings, shipped_policies
-from gateway.credential.exchange import ExchangeSettings, ExchangeSource
+from gateway.config import Settings
 from gateway.errors import ConfigError, Sealed
 from gateway.gate import Gate
 from gateway.http import Outward
-from gateway.identity.claims import IssuerProfile, profile
-from gateway.identity.jwks import key_ring
-from gateway.identity.tokens import TokenAuthenticator
-from gateway.jira.client import JiraClient
-from gateway.model import Secret
 from gateway.pipeline import Pipeline
-from gateway.policy.engine import CedarPolicy
+from gateway.site import Common, Providers, Site, site_paths
 from gateway.tool import Registry
 from gateway.transport.health import health_routes
-from gateway.transport.mcp import McpEndpoint
-from gateway.transport.metadata import metadata_routes
 from gateway.transport.web import create_web
 
 
@@ -52,45 +42,17 @@ class Gateway:
             raise ConfigError(
                 [f"tools.modules: {absent.name} cannot be imported. Correct its name or install it."]
             ) from None
-        self.identity, self.credentials = self._identity()
-        self.policy = CedarPolicy(
-            settings.policy.dir or shipped_policies(), self.tools.actions(), site=settings.jira.name
-        )
         self.log, self.audit = self._audit()
-        self.jira = JiraClient(
-            self.outward,
-            settings.jira.url,
-            site=settings.jira.browse_url or None,
-            page_key=self._shared_key(b"page token"),
-        )
-        self.line = Pipeline(
-            identity=self.identity,
-            tools=self.tools,
-            policy=self.policy,
-            credentials=self.credentials,
-            jira=self.jira,
-            audit=self.audit,
-            gate=Gate(at_once=settings.limits.calls_at_once, per_person=settings.limits.calls_per_person),
-        )
+        self.gate = Gate(at_once=settings.limits.calls_at_once, per_person=settings.limits.calls_per_person)
+        self.providers = Providers(settings, self.outward)
+        common = Common(settings, self.outward, self.tools, self.audit, self.gate, self.providers)
+        self.sites = [Site(common, path, site) for path, site in site_paths(settings).items()]
         self.app = self._web()
 
-    def _identity(self) -> tuple[TokenAuthenticator, ExchangeSource]:
-        profiles = [_profile(self.settings, n) for n in range(len(self.settings.identity.issuers))]
-        keys = key_ring(profiles, self.outward)
-        order = self.settings.credential
-        # The exchanged token is verified like any other, by the same keys, for Jira's audience.
-        issuer = profiles[0]
-        proof = TokenAuthenticator([issuer.towards(order.audience)], keys)
-        exchange = ExchangeSettings(
-            issuer=issuer.issuer,
-            token_endpoint=order.token_endpoint,
-            client_id=order.client_id,
-            client_secret=Secret(order.client_secret.get_secret_value()),
-            audience=order.audience,
-            read_scope=order.read_scope,
-            write_scope=order.write_scope,
-        )
-        return TokenAuthenticator(profiles, keys), ExchangeSource(exchange, self.outward, proof.authenticate)
+    @property
+    def line(self) -> Pipeline:
+        """The line of the first site."""
+        return self.sites[0].line
 
     def _audit(self) -> tuple[SqliteAuditLog, Recorder]:
         place = self.settings.audit
@@ -105,28 +67,18 @@ class Gateway:
             ) from None
         return log, Recorder(log, version=__version__, key=key)
 
-    def _shared_key(self, purpose: bytes) -> bytes:
-        """A key that every replica derives alike, from the one secret that they share."""
-        secret = self.settings.credential.client_secret.get_secret_value().encode()
-        return hmac.new(secret, b"jira-agent-gateway/" + purpose, hashlib.sha256).digest()
-
     def _web(self) -> ASGIApp:
-        server = self.settings.server
-        endpoint = McpEndpoint(
-            self.line,
-            self.tools,
-            public_url=server.public_url,
-            allowed_hosts=server.allowed_hosts,
-            allowed_origins=server.allowed_origins,
+        endpoints: dict[str, ASGIApp] = {site.path: site.endpoint for site in self.sites}
+        routes: dict[str, ASGIApp] = {}
+        for site in reversed(self.sites):  # the first one's metadata also stands at the root
+            routes |= site.metadata()
+        parts = {"identity": self.providers.state, "audit": self.audit.state}
+        for site in self.sites:
+            parts |= site.states()
+        return create_web(
+            endpoints | routes | health_routes(parts),
+            lifespans=[self.running, *(site.endpoint.running for site in self.sites)],
         )
-        routes = metadata_routes(server.public_url, self.settings.identity.issuers[0].issuer)
-        parts = {
-            "identity": self.identity.state,
-            "credential": self.credentials.state,
-            "policy": self.policy.state,
-            "audit": self.audit.state,
-        }
-        return create_web(endpoint, routes | health_routes(parts), lifespans=[self.running, endpoint.running])
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -139,20 +91,21 @@ class Gateway:
                 self.stopped_by = stopped
                 raise
             parts.push_async_callback(self.audit.stop)
-            await parts.enter_async_context(_background(self._watch_policy()))
+            for site in self.sites:
+                await parts.enter_async_context(_background(self._watch_policy(site)))
             yield
 
-    async def _watch_policy(self) -> None:
+    async def _watch_policy(self, site: Site) -> None:
         """Record each bundle that comes into force, and look for the next one."""
         recorded = ""
         while True:
-            digest = self.policy.digest
+            digest = site.policy.digest
             if digest != recorded:
                 with suppress(Sealed):  # told again when the record works again
-                    await self.audit.event("policy.loaded", policy=digest)
+                    await self.audit.event("policy.loaded", policy=digest, site=site.name)
                     recorded = digest
             await asyncio.sleep(self.settings.policy.reload_seconds)
-            await asyncio.to_thread(self.policy.look)
+            await asyncio.to_thread(site.policy.look)
 
 
 @asynccontextmanager
@@ -163,13 +116,3 @@ async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait([task])
-
-
-def _profile(settings: Settings, index: int) -> IssuerProfile:
-    issuer = settings.identity.issuers[index]
-    return profile(
-        issuer.profile,
-        issuer=issuer.issuer,
-        audience=issuer.audience or f"{settings.server.public_url}/mcp",
-        jwks_uri=issuer.jwks_uri or None,
-    )

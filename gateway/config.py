@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from gateway.errors import ConfigError
-from gateway.settings import TOOL_MODULES, Section, Settings
+from gateway.settings import TOOL_MODULES, JiraSite, Section, Settings
 
-__all__ = ["TOOL_MODULES", "Section", "Settings", "load", "shipped_policies"]
+__all__ = ["TOOL_MODULES", "JiraSite", "Section", "Settings", "load", "shipped_policies"]
 
 PREFIX = "GATEWAY__"
 
@@ -32,7 +32,8 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Settings:
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as wrong:
-        problems += [source.explain(error) for error in wrong.errors()]
+        found = wrong.errors()
+        problems += [source.explain(error) for error in found if not _follows(error, found)]
     if problems:
         raise ConfigError(problems)
     return _resolved(settings, path.resolve().parent)
@@ -50,6 +51,7 @@ class _Source:
             if name.upper().startswith(PREFIX)
         }
         self._text = ""
+        self._tree: dict[str, Any] = {}
 
     def read(self) -> dict[str, Any]:
         try:
@@ -63,43 +65,54 @@ class _Source:
             raise ConfigError([f"{self.path}: cannot be read ({unreadable})."]) from None
         except tomllib.TOMLDecodeError as broken:
             raise ConfigError([f"{self.path}: not valid TOML: {broken}."]) from None
-        for name, section in tree.items():
-            self._read_secrets(name, section)
+        self._read_secrets((), tree)
         for keys, (variable, value) in self._variables.items():
             self._overlay(tree, keys, variable, value)
-        for name, section in tree.items():
-            self._read_secrets(name, section)
+        self._read_secrets((), tree)
+        self._tree = tree
         return tree
 
     def _overlay(self, tree: dict[str, Any], keys: tuple[str, ...], name: str, value: str) -> None:
-        if len(keys) != 2 or not all(keys):
+        if len(keys) < 2 or not all(keys):
             self.problems.append(f"{name}: use {PREFIX}SECTION__KEY, for example {PREFIX}SERVER__PORT.")
             return
-        section = tree.setdefault(keys[0], {})
-        if not isinstance(section, dict):
-            self.problems.append(f"{name}: `{keys[0]}` is not a section.")
-            return
-        section[keys[1]] = _decoded(value)
+        place: Any = tree
+        for key in keys[:-1]:
+            place = _entered(place, key)
+        table = _only(place)
+        if isinstance(table, dict):
+            table[keys[-1]] = _decoded(value)
+        else:
+            self.problems.append(f"{name}: `{'.'.join(keys[:-1])}` is not a section.")
 
-    def _read_secrets(self, name: str, section: Any) -> None:
-        if not isinstance(section, dict):
+    def _read_secrets(self, keys: tuple[Any, ...], value: Any) -> None:
+        """Put the content of each `…_secret_file` in the place of the secret, at any depth."""
+        if isinstance(value, list):
+            for index, item in enumerate(value):
+                self._read_secrets((*keys, index), item)
+        if not isinstance(value, dict):
             return
-        for key in [k for k in section if k.endswith("_secret_file")]:
-            file = self.path.resolve().parent / str(section.pop(key))
-            try:
-                section[key.removesuffix("_file")] = file.read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as unreadable:
-                section[key.removesuffix("_file")] = "-"  # reported once, here
-                why = getattr(unreadable, "strerror", None) or "not text"
-                self.problems.append(
-                    f"{self._where((name, key))}: {name}.{key}: {file} cannot be read ({why}). "
-                    "Write the secret into it, readable by the gateway alone."
-                )
+        for key, inner in list(value.items()):
+            if key.endswith("_secret_file"):
+                value[key.removesuffix("_file")] = self._secret((*keys, key), str(value.pop(key)))
+            else:
+                self._read_secrets((*keys, key), inner)
+
+    def _secret(self, keys: tuple[Any, ...], name: str) -> str:
+        file = self.path.resolve().parent / name
+        try:
+            return file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as unreadable:
+            why = getattr(unreadable, "strerror", None) or "not text"
+            self.problems.append(
+                f"{self._where(keys)}: {_dotted(keys)}: {file} cannot be read ({why}). "
+                "Write the secret into it, readable by the gateway alone."
+            )
+            return "-"  # reported once, here
 
     def explain(self, error: Any) -> str:
         """One sentence: place, key, what is wrong, how to fix it."""
-        keys = tuple(error["loc"])
-        name = ".".join(str(key) for key in keys)
+        keys = self._written(error["loc"])
         kind = error["type"]
         if kind == "extra_forbidden":
             what = "is not a setting. Remove it or correct its name (docs/settings.md lists them all)."
@@ -107,15 +120,52 @@ class _Source:
             what = f"is missing. Add it{_help(keys)}."
         else:
             what = f"{error['msg'].removeprefix('Value error, ')}. Correct it{_help(keys)}."
-        return f"{self._where(keys)}: {name}: {what}"
+        return f"{self._where(keys)}: {_dotted(keys)}: {what}"
+
+    def _written(self, keys: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The keys as the file has them: one table that stands for a list of one has no number."""
+        place: Any = self._tree
+        found = []
+        for key in keys:
+            if isinstance(key, int) and isinstance(place, dict):
+                continue
+            found.append(key)
+            if isinstance(place, dict | list):
+                inside = isinstance(key, int) if isinstance(place, list) else key in place
+                place = place[key] if inside else None
+        return tuple(found)
 
     def _where(self, keys: tuple[Any, ...]) -> str:
-        wanted = tuple(str(k) for k in keys[:2])
-        for known, (variable, _) in self._variables.items():
-            if known[: len(wanted)] == wanted and (len(wanted) == 2 or not _line(self._text, keys)):
-                return variable
         line = _line(self._text, keys)
+        wanted = tuple(str(k) for k in keys)
+        for known, (variable, _) in self._variables.items():
+            if known == wanted or (line is None and known[: len(wanted)] == wanted):
+                return variable
         return f"{self.path}:{line}" if line else str(self.path)
+
+
+def _follows(error: Any, others: list[Any]) -> bool:
+    """A list that is too short because its items are wrong: the items tell."""
+    depth = len(error["loc"])
+    return error["type"] == "too_short" and any(
+        len(other["loc"]) > depth and other["loc"][:depth] == error["loc"] for other in others
+    )
+
+
+def _dotted(keys: tuple[Any, ...]) -> str:
+    return ".".join(str(key) for key in keys)
+
+
+def _entered(place: Any, key: str) -> Any:
+    """What is under `key`: in a list, the element of that number, or a key of its only element."""
+    if isinstance(place, list) and key.isdecimal():
+        return place[int(key)] if int(key) < len(place) else None
+    table = _only(place)
+    return table.setdefault(key, {}) if isinstance(table, dict) else None
+
+
+def _only(place: Any) -> Any:
+    return place[0] if isinstance(place, list) and len(place) == 1 else place
 
 
 def _decoded(value: str) -> Any:
@@ -143,23 +193,42 @@ def _help(keys: tuple[Any, ...]) -> str:
 
 def _line(text: str, keys: tuple[Any, ...]) -> int | None:
     """The line of the longest prefix of `keys` that the file has."""
-    sections = [k for k in keys if isinstance(k, str)]
-    index = next((k for k in keys if isinstance(k, int)), 0)
-    best, current, seen = None, "", -1
+    best, longest = None, 0
+    section: tuple[Any, ...] = ()
+    counts: dict[tuple[Any, ...], int] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[\[?\s*([\w.\-]+)\s*\]\]?", line)
+        header = re.match(r"\s*(\[\[?)\s*([\w.\-]+)\s*\]", line)
+        key = re.match(r"\s*([\w\-]+)\s*=", line)
         if header:
-            current = header[1]
-            seen += line.lstrip().startswith("[[")
-            if sections and (current == sections[0] or current == ".".join(sections[:2])):
-                best = number if best is None or seen == index else best
-        elif (
-            re.match(rf"\s*{re.escape(sections[-1])}\s*=", line)
-            and (not current or current.split(".")[0] == sections[0] or len(sections) == 1)
-            and (seen in (-1, index) or "." not in current)
-        ):
-            return number
+            section = place = _section(header[2], counts, begins=header[1] == "[[")
+        elif key:
+            place = (*section, key[1])
+        else:
+            continue
+        if len(place) > longest and place == keys[: len(place)]:
+            best, longest = number, len(place)
     return best
+
+
+def _section(name: str, counts: dict[tuple[Any, ...], int], *, begins: bool) -> tuple[Any, ...]:
+    """The keys of a header: after the name of each list of tables, the number of its last table."""
+    found: tuple[Any, ...] = ()
+    names = name.split(".")
+    for depth, part in enumerate(names, 1):
+        found = (*found, part)
+        if begins and depth == len(names):
+            counts[found] = counts.get(found, -1) + 1
+        if found in counts:
+            found = (*found, counts[found])
+    return found
+
+
+def _database(settings: Settings, base: Path) -> SecretStr:
+    """SQLite's file is relative to the settings like every other path."""
+    kind, slashes, file = settings.database.url.get_secret_value().partition(":///")
+    if kind != "sqlite" or not file:
+        return settings.database.url
+    return SecretStr(f"{kind}{slashes}{base / file}")
 
 
 def shipped_policies() -> Path:
@@ -174,6 +243,8 @@ def _resolved(settings: Settings, base: Path) -> Settings:
 
     return settings.model_copy(
         update={
+            "database": settings.database.model_copy(update={"url": _database(settings, base)}),
+            "vault": settings.vault.model_copy(update={"key_file": at(settings.vault.key_file)}),
             "policy": settings.policy.model_copy(
                 update={"dir": at(settings.policy.dir) or shipped_policies()}
             ),

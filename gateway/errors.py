@@ -7,6 +7,8 @@
     ├── Denied              a policy rule, or the absence of one, refuses
     ├── StepUpRequired      the token lacks a scope or a fresh enough sign-in: HTTP 403 challenge
     ├── ConsentRequired     the person must link or consent first
+    ├── LinkRefused         the Jira account is not that person's
+    ├── ConfirmationNeeded  the person must say in the browser that the account is theirs
     ├── JiraRefused         Jira answered, and the answer is no
     ├── OutcomeUnknown      a write was sent and no answer came: it may or may not have happened
     ├── Unavailable         something that we need is down; nothing was changed
@@ -67,15 +69,55 @@ class StepUpRequired(GatewayError):
 
     code = "insufficient_scope"
 
-    def __init__(self, public: str, *, scopes: tuple[str, ...], private: str = "") -> None:
-        super().__init__(public, private=private)
+    def __init__(
+        self,
+        public: str,
+        *,
+        scopes: tuple[str, ...] = (),
+        acr_values: tuple[str, ...] = (),
+        max_age: int | None = None,
+        claims: str = "",
+        rules: tuple[str, ...] = (),
+        private: str = "",
+    ) -> None:
+        super().__init__(public, private=private, rules=rules)
         self.scopes = scopes
+        self.acr_values = acr_values
+        """RFC 9470: sign-in classes of which one would do."""
+        self.max_age = max_age
+        """RFC 9470: seconds since the person signed in, at most."""
+        self.claims = claims
+        """Entra's claims challenge, passed on as it came."""
 
 
 class ConsentRequired(GatewayError):
-    """The person must do something in a browser before this can work."""
+    """The person must do something in a browser before this can work.
+
+    `url` is ours and needs a signed-in browser; clients that can are asked to open it (MCP URL elicitation).
+    """
 
     code = "consent_required"
+
+    def __init__(self, public: str, *, url: str = "", private: str = "") -> None:
+        super().__init__(public, private=private)
+        self.url = url
+
+
+class LinkRefused(GatewayError):
+    """The Jira account is not the person's, or may not be linked; nothing is kept."""
+
+    code = "link_refused"
+
+
+class ConfirmationNeeded(GatewayError):
+    """The person must confirm in the browser that the account is theirs; nothing is used before."""
+
+    code = "confirmation_needed"
+
+    def __init__(self, public: str, *, account: str, name: str = "", private: str = "") -> None:
+        super().__init__(public, private=private)
+        self.account = account
+        self.name = name
 
 
 class JiraRefused(GatewayError):
@@ -95,7 +137,7 @@ class OutcomeUnknown(GatewayError):
 
 
 class Unavailable(GatewayError):
-    """`part` names what is down: `jira`, `identity`, `credential`, `policy`, `store`."""
+    """`part` names what is down: `jira`, `identity`, `credential`, `vault`, `policy`, `store`."""
 
     code = "unavailable"
     retryable = True

@@ -67,6 +67,15 @@ class Caller:
     assurance: str = "asserted"
     """How sure we are which client it is: `attested` or `asserted`."""
     groups: frozenset[str] = frozenset()
+    """Roles that the provider's groups map to here; the only groups that policy sees."""
+    claimed_groups: frozenset[str] = frozenset()
+    """Groups as the provider sent them; for `explain` and `doctor`, never for a decision."""
+    service: bool = False
+    """Whether the token is a program's own (client credentials) and stands for no person."""
+    session: str = ""
+    """`sid`: the sign-in at the provider that the token comes from, where it says so."""
+    issued_at: float = 0.0
+    """`iat`, Unix seconds; a revocation ends what was issued before it."""
     email: str | None = None
     acr: str | None = None
     amr: frozenset[str] = frozenset()
@@ -76,6 +85,27 @@ class Caller:
     def key(self) -> tuple[str, str, str]:
         """(issuer, subject, client): what per-caller state is kept under."""
         return (self.issuer, self.subject, self.client)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who signed in through a browser, or on whose behalf we refresh: no token, no client."""
+
+    issuer: str
+    subject: str
+    email: str | None = None
+    """Only when the provider says that it is verified."""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A Jira account as `/myself` names it."""
+
+    id: str
+    """Cloud: `accountId`; Data Center: `key`."""
+    email: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +256,10 @@ class Grant:
     """Which credential source gave it, e.g. `exchange`."""
     id: str = ""
     """`jti` of the Jira-audience token, for the record."""
+    account: str = ""
+    """The Jira account that was linked, where one was: Jira must answer as this one."""
+    broad: bool = False
+    """Whether the credential could do more than the call needs (a read with a token that can write)."""
 
 
 class Answer(Protocol):

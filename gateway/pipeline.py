@@ -5,8 +5,10 @@ Nothing here knows how a stage does its work. Whatever fails, fails as a `Gatewa
 that failed, and the trail has written it down before it leaves.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from gateway.credential import CredentialSource, GrantOrder
@@ -54,7 +56,12 @@ class Recorder(Protocol):
 class Jira(Protocol):
     """One Jira site."""
 
-    def session(self, grant: Grant, heard: Callable[[int, str], None]) -> JiraSession: ...
+    def session(
+        self,
+        grant: Grant,
+        heard: Callable[[int, str], None],
+        renew: Callable[[Grant], Awaitable[Grant]],
+    ) -> JiraSession: ...
 
 
 class Pipeline:
@@ -109,9 +116,10 @@ class Pipeline:
                     admitted.enforce()
                 trail.admitted(admitted)
                 bound = bound.under(admitted)
-                grant = await self.credentials.grant(GrantOrder(caller, bound.call.effect))
+                order = GrantOrder(caller, bound.call.effect)
+                grant = await self.credentials.grant(order)
                 trail.granted(grant)
-                jira = self.jira.session(grant, trail.jira)
+                jira = self.jira.session(grant, trail.jira, partial(self._again, order, trail))
                 sight = await bound.look(jira)
                 trail.looked(sight.resources)
                 bound = bound.settled(sight)
@@ -120,6 +128,12 @@ class Pipeline:
                 decision.enforce()
                 answer = await bound.act(jira, sight)
                 return await trail.release(bound.checked(redact(answer, decision)))
+
+    async def _again(self, order: GrantOrder, trail: Trail, refused: Grant) -> Grant:
+        """Another grant for the same order, when Jira refused the first as expired."""
+        grant = await self.credentials.grant(replace(order, refused=refused))
+        trail.granted(grant)
+        return grant
 
 
 def require_scopes(tool: Tool, caller: Caller) -> None:

@@ -69,7 +69,11 @@ issuer = "{addresses.issuer}"
 profile = "rfc9068"
 audience = "{addresses.resource}"
 
-[credential]
+[jira]
+url = "{addresses.jira}"
+name = "sandbox"
+
+[jira.credential]
 source = "exchange"
 token_endpoint = "{addresses.issuer}/token"
 client_id = "{provider.GATEWAY_CLIENT_ID}"
@@ -78,10 +82,6 @@ client_secret = "{provider.GATEWAY_CLIENT_SECRET}"
 audience = "{addresses.jira}"
 read_scope = "read:jira-work"
 write_scope = "read:jira-work write:jira-work"
-
-[jira]
-url = "{addresses.jira}"
-name = "sandbox"
 
 [policy]
 # dir = "policies"   # your own rules; without it, those that ship with the gateway

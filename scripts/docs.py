@@ -1,6 +1,7 @@
 """Write the pages that are generated: docs/settings.md and docs/tools.md. `--check` only compares."""
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,24 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from gateway.config import TOOL_MODULES, Section, Settings  # noqa: E402 - the checkout first
+from gateway.settings import Issuer, JiraSite, SecretStr, known_sources  # noqa: E402
+from gateway.settings.identity import Directory, Introspection, Login, RoleRule  # noqa: E402
+from gateway.settings.jira import SOURCES  # noqa: E402
 from gateway.tool import Registry, Tool  # noqa: E402
+
+ISSUER_PARTS: dict[str, type[Section]] = {
+    "[[identity.issuers.roles]]": RoleRule,
+    "[identity.issuers.login]": Login,
+    "[identity.issuers.introspection]": Introspection,
+    "[identity.issuers.directory]": Directory,
+}
 
 SETTINGS_HEAD = """# Settings
 
 `gateway.toml`, and over it the environment: `GATEWAY__SECTION__KEY`, for example `GATEWAY__SERVER__PORT=9000`
 (lists and tables as JSON). A secret is best read from a file: write `client_secret_file = "…"` instead of
-`client_secret`, or set `GATEWAY__CREDENTIAL__CLIENT_SECRET_FILE`. Paths are relative to the file. Unknown keys are
+`client_secret`, or set `GATEWAY__JIRA__CREDENTIAL__CLIENT_SECRET_FILE`. One table may stand for a list of one; in a
+longer list the variable has the number: `GATEWAY__JIRA__1__URL`. Paths are relative to the file. Unknown keys are
 refused. `jira-agent-gateway check` names every problem with its place and how to fix it;
 `jira-agent-gateway sandbox config` prints a complete file.
 
@@ -31,18 +43,22 @@ digests; `tools.lock` holds them, so that a changed description is a reviewed ch
 
 def settings_page() -> str:
     """docs/settings.md, from the settings' own descriptions."""
-    return SETTINGS_HEAD + "".join(
-        _section(name, field.annotation) for name, field in Settings.model_fields.items()
-    )
+    text = SETTINGS_HEAD
+    for name, field in Settings.model_fields.items():
+        if name == "identity":
+            text += _table("[[identity.issuers]], one table for each provider", Issuer)
+            text += "".join(_table(f"{title} of an issuer", model) for title, model in ISSUER_PARTS.items())
+        elif name == "jira":
+            text += _table("[jira], or [[jira]], one table for each site", JiraSite)
+            text += "".join(_source(source) for source in known_sources())
+        else:
+            text += _table(f"[{name}]", field.annotation)
+    return text
 
 
-def _section(name: str, model: Any) -> str:
-    if name == "identity":
-        return _table(
-            "[[identity.issuers]], one table for each provider",
-            model.model_fields["issuers"].annotation.__args__[0],
-        )
-    return _table(f"[{name}]", model)
+def _source(name: str) -> str:
+    model = import_module(f"{SOURCES}.{name}").Settings
+    return _table(f'[jira.credential] with `source = "{name}"`', model)
 
 
 def _table(title: str, model: type[Section]) -> str:
@@ -56,6 +72,8 @@ def _table(title: str, model: type[Section]) -> str:
 
 
 def _shown(default: Any) -> str:
+    if isinstance(default, SecretStr):
+        return _shown(default.get_secret_value())
     if default in ("", None, ()):
         return "–"
     if isinstance(default, tuple):

@@ -23,7 +23,7 @@ SHARED = {
     "fields",
 }
 GROUND = {"errors", "limits", "clock", "http", "jose", "config", "settings", "fields"}
-DOORS = {
+DOORS: dict[str, tuple[str, ...]] = {
     "mcp": ("gateway/transport/",),
     "mcp_types": ("gateway/transport/",),
     "aiohttp": ("gateway/http.py",),
@@ -31,7 +31,11 @@ DOORS = {
     "cedarpy": ("gateway/policy/cedar.py",),
     "sqlite3": ("gateway/audit/sqlite.py",),
     "jsonschema_rs": ("gateway/tool.py",),
-    "pydantic": ("gateway/config.py", "gateway/settings.py"),
+    "pydantic": ("gateway/config.py", "gateway/settings/"),
+    "sqlalchemy": ("gateway/store/",),
+    "alembic": ("gateway/store/",),
+    "redis": ("gateway/store/redis.py",),
+    "authlib": ("gateway/signin/",),
     "rich": ("gateway/cli/",),
 }
 TOOLS_MAY = {"gateway.tool", "gateway.jira", "gateway.jira.views", "gateway.jira.adf", "gateway.model"}

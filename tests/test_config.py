@@ -14,13 +14,13 @@ public_url = "https://gateway.example.com"
 issuer = "https://idp.example.com/realms/a"
 [[identity.issuers]]
 issuer = "https://idp.example.com/realms/b"
-[credential]
+[jira]
+url = "https://jira.example.com"
+[jira.credential]
 token_endpoint = "https://idp.example.com/token"
 client_id = "gateway"
 client_secret_file = "secret"
 audience = "https://jira.example.com"
-[jira]
-url = "https://jira.example.com"
 [audit]
 dir = "data/audit"
 second = "/somewhere/else"
@@ -45,7 +45,7 @@ def problems(path: Path, environ: dict[str, str] | None = None) -> list[str]:
 def test_a_good_file_is_read_with_paths_relative_to_it(file: Path) -> None:
     """Secrets come from their file, relative paths from the file's folder, the rest from defaults."""
     settings = load(file, {})
-    assert settings.credential.client_secret.get_secret_value() == "s3cret"
+    assert settings.jira[0].credential[0].client_secret.get_secret_value() == "s3cret"
     assert settings.audit.dir == file.parent / "data/audit"
     assert settings.audit.second == Path("/somewhere/else")
     assert settings.policy.dir == shipped_policies()
@@ -64,25 +64,31 @@ def test_the_environment_stands_over_the_file(file: Path, tmp_path: Path) -> Non
     environ = {
         "GATEWAY__SERVER__PORT": "9000",
         "GATEWAY__SERVER__ALLOWED_HOSTS": '["a.example", "b.example"]',
-        "GATEWAY__CREDENTIAL__CLIENT_SECRET_FILE": str(tmp_path / "other"),
+        "GATEWAY__JIRA__CREDENTIAL__CLIENT_SECRET_FILE": str(tmp_path / "other"),
         "UNRELATED": "x",
     }
     settings = load(file, environ)
     assert settings.server.port == 9000
     assert settings.server.allowed_hosts == ("a.example", "b.example")
-    assert settings.credential.client_secret.get_secret_value() == "newer"
+    assert settings.jira[0].credential[0].client_secret.get_secret_value() == "newer"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("[jira]", "[jira]\nurll = 1", ":14: jira.urll: is not a setting"),
+        ("[jira]", "[jira]\nurll = 1", ":9: jira.urll: is not a setting"),
         ("[audit]", "[audti]", "audti: is not a setting"),
-        ('client_id = "gateway"\n', "", "credential.client_id: is missing"),
+        ('client_id = "gateway"\n', "", ":10: jira.credential.client_id: is missing"),
         ('url = "https://jira', 'url = "http://jira', "jira.url: must be https://"),
-        ('.com"\n[jira]', '.com"\n[jira]\nname = "Ji ra"', ":14: jira.name"),
-        ("realms/b", "realms/b/", ":7: identity.issuers.1.issuer: must have no"),
-        ('"secret"', '"absent"', ":11: credential.client_secret_file"),
+        ("[jira]", '[jira]\nname = "Ji ra"', ":9: jira.name"),
+        ("realms/b", "realms/b?x", ":7: identity.issuers.1.issuer: must have no"),
+        ("realms/b", "realms/a", "each `identity.issuers.issuer` must be another one"),
+        (
+            "token_endpoint",
+            'source = "magic"\ntoken_endpoint',
+            ":10: jira.credential: `source` must be one of",
+        ),
+        ('"secret"', '"absent"', ":13: jira.credential.client_secret_file"),
         ("[server]", "[server", "not valid TOML"),
     ],
 )

@@ -16,6 +16,7 @@ from gateway.audit import months, record
 from gateway.audit.sqlite import Looking
 from gateway.audit.verify import Report, verify
 from gateway.config import load
+from gateway.credential.sources.exchange import ExchangeSource
 from gateway.model import Bearer, Result, ToolRequest
 from sandbox.people import PEOPLE, Person
 from sandbox.run import Sandbox
@@ -76,9 +77,16 @@ class World:
         self.tokens.append(token)
         return Bearer(token)
 
+    @property
+    def exchange(self) -> ExchangeSource:
+        """The credential source of the first site."""
+        source = self.gateway.sites[0].credentials._offers[0].source
+        assert isinstance(source, ExchangeSource)
+        return source
+
     def fresh(self, user: str) -> Bearer:
         """A new token, and no grant kept from an earlier one: the call goes the whole way."""
-        self.gateway.credentials._grants._entries.clear()
+        self.exchange._grants._entries.clear()
         return self.token(user)
 
     async def line(self, bearer: Bearer, tool: str, **arguments: Any) -> Result:

@@ -1,13 +1,19 @@
 """As whom at Jira: a credential of that very person, or an error. There is no fallback.
 
 The stage raises only `ConsentRequired`, `StepUpRequired`, `Unauthenticated` (the provider says the
-subject token is dead) and `Unavailable` with part `credential`.
+subject token is dead) and `Unavailable` with part `credential`, `vault` or `store`.
+
+A way to a credential is one file in `credential/sources/`: its `Settings`, and `build`, which makes a
+`CredentialSource` of them and of the `Parts` that the gateway hands to all alike.
 """
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.model import Caller, Effect, Grant
+from gateway.credential.renewal import Refresher
+from gateway.http import Outward
+from gateway.model import Account, Bearer, Caller, Effect, Grant, Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +22,61 @@ class GrantOrder:
 
     caller: Caller
     effect: Effect
+    refused: Grant | None = None
+    """A grant that Jira has just refused as expired: it is not given again."""
 
 
 class CredentialSource(Protocol):
     """Turns a caller into a `Grant` at one Jira."""
 
     async def grant(self, order: GrantOrder) -> Grant:
-        """A grant whose subject is the caller and whose life is within the caller's token."""
+        """A grant whose subject is the caller; with `order.refused`, another one than that."""
+
+    def forget(self, issuer: str, subject: str) -> None:
+        """Drop every grant of that person that is kept in this process."""
 
     def state(self) -> tuple[bool, str]:
         """(ready, one line for `/readyz`)."""
+
+
+class Linking(Protocol):
+    """What a source that people link through their browser offers besides (`linked.py` implements it)."""
+
+    def authorize_url(self, *, state: str, challenge: str, redirect_uri: str) -> str:
+        """Where the browser goes: the authorization request (RFC 6749 §4.1.1) with PKCE S256."""
+
+    async def complete(
+        self, person: Person, *, code: str, verifier: str, redirect_uri: str, confirmed: str | None = None
+    ) -> Account:
+        """Redeem the code, match the Jira account with the person, and keep the grant.
+
+        `confirmed` is the account id that the person confirmed in the browser. Raises `LinkRefused`,
+        `ConfirmationNeeded` (with the account; nothing is kept for use) or `Unavailable`.
+        """
+
+    async def unlink(self, person: Person) -> None:
+        """The person disconnects: the grant is destroyed here."""
+
+
+Verify = Callable[[Bearer], Awaitable[Caller]]
+"""Verifies a token of one issuer for exactly one audience. Raises `Unauthenticated` or `Unavailable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the gateway hands to every source of one site."""
+
+    outward: Outward
+    site: str
+    """The site's name; also the `upstream` of what is kept for it."""
+    site_url: str
+    issuers: Mapping[str, str]
+    """Name of each configured provider -> its issuer identifier."""
+    verifier: Callable[[str, str], Verify]
+    """(issuer, audience) -> how its tokens for that audience are verified."""
+    whose: Callable[[str], Awaitable[Account]]
+    """(access token) -> the account that the site's `/myself` names. Raises `Unavailable`."""
+    connect_url: str
+    """Where a person links this site, in a browser that is signed in."""
+    refresher: Refresher | None = None
+    """The vault and who refreshes in it; None when no vault is configured."""

@@ -9,7 +9,7 @@ be the same account, from the first answer in this process on.
 import math
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -22,17 +22,19 @@ from gateway.errors import InvalidCall, OutcomeUnknown, Unavailable
 from gateway.http import Ask, Outward, Reply
 from gateway.jira import Json
 from gateway.jira.body import decoded
-from gateway.jira.errors import refused, unreadable
+from gateway.jira.errors import lacks_scope, refused, unreadable
 from gateway.jira.facts import undecidable
 from gateway.jira.pages import PageSeal
 from gateway.jira.retry import exchange
-from gateway.model import Grant
+from gateway.model import Account, Grant
 from gateway.store.memory import ExpiringCache
 
 T = TypeVar("T")
 
 Heard = Callable[[int, str], None]
 """Takes the HTTP status of an answer and the id under which Jira's own log knows it."""
+
+Renew = Callable[[Grant], Awaitable[Grant]]
 
 _API = "/rest/api/3/"
 _UNSAFE = re.compile(r"[/\\%?#;\x00-\x20\x7f]|\.\.")
@@ -65,9 +67,25 @@ class JiraClient:
         self.pages = PageSeal(page_key or secrets.token_bytes(32))
         self._accounts: ExpiringCache[tuple[str, str], str] = ExpiringCache(limits.ACCOUNTS_KNOWN)
 
-    def session(self, grant: Grant, heard: Heard | None = None) -> "Session":
-        """Jira as the person of `grant`, who is its subject. `heard` is told of each answer."""
-        return Session(self, grant, heard)
+    def session(self, grant: Grant, heard: Heard | None = None, renew: Renew | None = None) -> "Session":
+        """Jira as the person of `grant`, who is its subject. `heard` is told of each answer; `renew` gives
+        another grant, once, when Jira refuses this one as expired."""
+        return Session(self, grant, heard, renew)
+
+    async def account(self, access: str) -> Account:
+        """Whose account that access token is, as `GET /rest/api/3/myself` says. Raises `Unavailable`."""
+        headers = {"Authorization": f"Bearer {access}", "Accept": "application/json"}
+        ask = Ask("GET", f"{self.base_url}{_API}myself", headers, seconds=self.seconds)
+        reply = await exchange(self.outward, ask, read=True)
+        _refuse_failed_sign_in(reply)
+        try:
+            found = orjson.loads(reply.body) if reply.status == 200 else {}
+        except orjson.JSONDecodeError:
+            found = {}
+        name = found.get("accountId") or found.get("key") if isinstance(found, dict) else None
+        if not isinstance(name, str) or not name:
+            raise _not_them(f"/myself answered {reply.status} without an account")
+        return Account(name, str(found.get("emailAddress") or ""), str(found.get("displayName") or ""))
 
     def recognise(self, grant: Grant, reply: Reply) -> None:
         """Raises `Unavailable` (part `credential`) when Jira answered as anybody but the person."""
@@ -77,7 +95,7 @@ class JiraClient:
                 raise _not_them(f"status {reply.status} without X-AAccountId")
             return
         person = (grant.issuer, grant.subject)
-        known = self._accounts.get(person)
+        known = grant.account or self._accounts.get(person)
         if known is None and reply.status < 300:
             self._accounts.put(person, account, until=math.inf)
         elif known is not None and known != account:
@@ -87,12 +105,15 @@ class JiraClient:
 class Session:
     """A `JiraSession`. It shows neither the grant nor the token to who holds it."""
 
-    __slots__ = ("_client", "_grant", "_heard")
+    __slots__ = ("_client", "_grant", "_heard", "_renew")
 
-    def __init__(self, client: JiraClient, grant: Grant, heard: Heard | None = None) -> None:
+    def __init__(
+        self, client: JiraClient, grant: Grant, heard: Heard | None = None, renew: Renew | None = None
+    ) -> None:
         self._client = client
         self._grant = grant
         self._heard = heard
+        self._renew = renew
 
     @property
     def site(self) -> str:
@@ -130,10 +151,12 @@ class Session:
         read: bool,
         form: Any = Any,
     ) -> Json:
-        ask = self._ask(method, _url(self._client.base_url, path, params), json)
-        reply = await exchange(self._client.outward, ask, read=read)
-        if self._heard is not None:
-            self._heard(reply.status, (_said(reply, "x-arequestid") or _said(reply, "atl-traceid"))[:100])
+        url = _url(self._client.base_url, path, params)
+        reply = await self._send(method, url, json, read=read)
+        if reply.status == 401 and self._renew is not None and not lacks_scope(reply):
+            renew, self._renew = self._renew, None  # a 401 did nothing, so also a write may be sent again
+            self._grant = await renew(self._grant)
+            reply = await self._send(method, url, json, read=read)
         try:
             _refuse_failed_sign_in(reply)
             value = _value(reply, form, read=read)
@@ -148,6 +171,12 @@ class Session:
         if reply.status >= 300:
             raise refused(reply, read=read)
         return value
+
+    async def _send(self, method: str, url: str, json: Json, *, read: bool) -> Reply:
+        reply = await exchange(self._client.outward, self._ask(method, url, json), read=read)
+        if self._heard is not None:
+            self._heard(reply.status, (_said(reply, "x-arequestid") or _said(reply, "atl-traceid"))[:100])
+        return reply
 
     def _ask(self, method: str, url: str, json: Json) -> Ask:
         if self._grant.expires_at <= clock.wall():

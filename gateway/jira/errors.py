@@ -115,6 +115,11 @@ def retry_after(reply: Reply) -> int | None:
     return min(max(ceil(moment.timestamp() - clock.wall()), 1), limits.JIRA_WAIT_SECONDS)
 
 
+def lacks_scope(reply: Reply) -> bool:
+    """Whether a 401 says that the credential may not do this, which another like it may not either."""
+    return b"scope does not match" in reply.body
+
+
 def _explained(reply: Reply) -> str:
     default = _BY_STATUS.get(
         reply.status, f"Jira refuses this (HTTP {reply.status}); check it and call again."

@@ -1,7 +1,7 @@
 """In-process stores: a bounded cache whose entries die on time, and a sliding-window counter."""
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from gateway import clock
@@ -38,6 +38,11 @@ class ExpiringCache(Generic[K, V]):
     def drop(self, key: K) -> None:
         """Forget `key`; absent is fine."""
         self._entries.pop(key, None)
+
+    def drop_if(self, condition: Callable[[K], bool]) -> None:
+        """Forget every key that fulfils `condition`."""
+        for key in [key for key in self._entries if condition(key)]:
+            del self._entries[key]
 
     def __len__(self) -> int:
         return len(self._entries)

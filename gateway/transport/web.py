@@ -106,30 +106,23 @@ class Document:
             await method_not_allowed(b"GET, HEAD, OPTIONS").send(send, ANY_ORIGIN)
 
 
-def create_web(
-    endpoint: ASGIApp,
-    routes: Mapping[str, ASGIApp],
-    *,
-    path: str = "/mcp",
-    lifespans: Iterable[Lifespan] = (),
-) -> ASGIApp:
-    """One ASGI app: `endpoint` at `path` with nothing in front of it, `routes` by exact path, 404 beyond.
+def create_web(routes: Mapping[str, ASGIApp], *, lifespans: Iterable[Lifespan] = ()) -> ASGIApp:
+    """One ASGI app: `routes` by exact path with nothing in front of them, 404 beyond.
 
     `lifespans` are entered in order at start and left in reverse at stop. When one raises at start,
     those before it are left again and the server is told that the start failed.
     """
     hooks = tuple(lifespans)
-    others = dict(routes)
+    apps = dict(routes)
 
     async def web(scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "http":
-            if scope["path"] == path:
-                await endpoint(scope, receive, send)
-            elif (app := others.get(scope["path"])) is not None:
+            app = apps.get(scope["path"])
+            if app is not None:
                 await app(scope, receive, send)
             else:
-                await told(404, f"Nothing is here; the MCP endpoint is {path}.").send(send)
+                await told(404, "Nothing is here; the MCP endpoint is /mcp.").send(send)
         elif kind == "lifespan":
             await _live(hooks, receive, send)
         else:

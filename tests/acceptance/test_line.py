@@ -34,7 +34,7 @@ async def test_the_record_names_person_rule_version_and_facts(world: World) -> N
     for told in (read, refused):
         assert (told["issuer"], told["subject"]) == (world.sandbox.issuer, "ana")
         assert told["client"] == "demo-assistant"
-        assert told["policy"] == world.gateway.policy.digest
+        assert told["policy"] == world.gateway.line.policy.digest
         assert told["schema"] == world.gateway.tools[told["tool"]].digest
         assert told["gateway"] and told["time"] and told["token"] and told["facts"]
     assert (
@@ -154,7 +154,7 @@ async def test_a_stranger_is_counted_not_recorded_one_by_one(world: World) -> No
 async def test_a_person_without_staff_gets_nothing(world: World) -> None:
     """Mallory may sign in, and is offered no tool; a guess is refused."""
     mallory = world.token("mallory")
-    assert world.gateway.line.visible(await world.gateway.identity.authenticate(mallory)) == frozenset()
+    assert world.gateway.line.visible(await world.gateway.line.identity.authenticate(mallory)) == frozenset()
     told = await world.call(mallory, "jira_search", jql="project = OPEN")
     assert told["result"]["isError"] and not world.sandbox.jira.requests
 
@@ -187,9 +187,9 @@ async def test_readyz_names_each_part(world: World) -> None:
 async def test_the_write_budget_of_a_person_with_an_agent(world: World) -> None:
     """After the hour's budget is used up a write is refused by its rule, reads go on, others too."""
     ana, bo = world.token("ana"), world.token("bo")
-    caller = await world.gateway.identity.authenticate(ana)
+    caller = await world.gateway.line.identity.authenticate(ana)
     for _ in range(1000):
-        world.gateway.policy._writes.add(caller.key)
+        world.gateway.line.policy._writes.add(caller.key)
     refused = await world.call(ana, "jira_comment", key="OPEN-2", body="x")
     assert refused["result"]["isError"] and "budget" in text(refused)
     assert not (await world.call(ana, "jira_get_issue", key="OPEN-2"))["result"].get("isError")

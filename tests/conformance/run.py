@@ -67,7 +67,7 @@ async def run_suite(revision: str) -> list[Scenario]:
     port, behind = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"
     endpoint = McpEndpoint(FixtureLine(), tools(), public_url=url)
-    app = create_web(endpoint, {}, lifespans=[endpoint.running])
+    app = create_web({"/mcp": endpoint}, lifespans=[endpoint.running])
     with tempfile.TemporaryDirectory() as folder:
         command = [
             program, str(package("@modelcontextprotocol/conformance/dist/index.js")), "server",

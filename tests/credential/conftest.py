@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.credential import GrantOrder
-from gateway.credential.exchange import ExchangeSettings, ExchangeSource
+from gateway.credential.sources.exchange import ExchangeSettings, ExchangeSource
 from gateway.http import Outward
 from gateway.identity.claims import profile
 from gateway.identity.jwks import key_ring

@@ -11,8 +11,8 @@ import pytest
 
 from gateway import clock, limits
 from gateway.credential import GrantOrder
-from gateway.credential.exchange import ExchangeSource
 from gateway.credential.refusals import TABLE
+from gateway.credential.sources.exchange import ExchangeSource
 from gateway.errors import ConsentRequired, GatewayError, Unauthenticated, Unavailable
 from gateway.model import Bearer, Caller, Effect, Grant, Secret
 from tests.credential.conftest import Bench

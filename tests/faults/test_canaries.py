@@ -41,7 +41,7 @@ async def test_no_secret_is_anywhere_else(
 
     monkeypatch.setattr(Outward, "send", send)
     released, seen = await busy(world)
-    grants = [g.secret.reveal() for _, g in world.gateway.credentials._grants._entries.values()]
+    grants = [g.secret.reveal() for _, g in world.exchange._grants._entries.values()]
     assert len(grants) >= 4
     secrets = [*world.tokens, *grants, world.sandbox.gateway_client_secret, *keys(world)]
     places = {
@@ -87,9 +87,9 @@ async def busy(world: World) -> tuple[bytes, str]:
             ):
                 released += orjson.dumps(await world.call(bearer, tool, **arguments))
                 seen += await outcome(world, bearer, tool, **arguments)
-            seen += repr(await world.gateway.identity.authenticate(bearer))
+            seen += repr(await world.gateway.line.identity.authenticate(bearer))
     world.sandbox.jira.faults.clear()
-    seen += repr(world.settings) + repr(world.gateway.credentials._settings)
+    seen += repr(world.settings) + repr(world.exchange._settings)
     return released, seen
 
 
@@ -108,7 +108,7 @@ async def exchanges(world: World) -> str:
         faults.hook = echo
         seen += await refused_exchange(world, f"status {status}" if status != 200 else "not a JSON object")
     faults.hook = None
-    world.gateway.credentials._grants._entries.clear()
+    world.exchange._grants._entries.clear()
     return seen
 
 
@@ -120,7 +120,7 @@ async def refused_exchange(world: World, why: str) -> str:
     """The error of a call whose exchange fails for that reason, and what readiness tells of it."""
     told = await outcome(world, world.fresh("ana"), "jira_get_issue", key="OPEN-2")
     assert why in told
-    return told + repr(world.gateway.credentials.state())
+    return told + repr(world.exchange.state())
 
 
 async def outcome(world: World, bearer: Bearer, tool: str, **arguments: str) -> str:

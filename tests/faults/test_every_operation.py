@@ -18,7 +18,7 @@ from tests.world import World, check_invariants
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """Sandbox and gateway without the transport; the provider's keys are known (their loss: tests/identity)."""
     async with World(tmp_path, serve=False) as world:
-        await world.gateway.identity.authenticate(world.token("ana"))
+        await world.gateway.line.identity.authenticate(world.token("ana"))
         yield world
 
 

@@ -182,8 +182,8 @@ def test_its_settings_are_valid_and_relative(tmp_path: Path) -> None:
     assert (settings.server.host, settings.server.port) == ("127.0.0.1", 8142)
     assert settings.identity.issuers[0].issuer == addresses.issuer
     assert settings.identity.issuers[0].audience == addresses.resource
-    assert settings.credential.token_endpoint == f"{addresses.issuer}/token"
-    assert (settings.credential.audience, settings.jira.url) == (addresses.jira, addresses.jira)
-    assert settings.credential.client_secret.get_secret_value() == Sandbox.gateway_client_secret
+    assert settings.jira[0].credential[0].token_endpoint == f"{addresses.issuer}/token"
+    assert (settings.jira[0].credential[0].audience, settings.jira[0].url) == (addresses.jira, addresses.jira)
+    assert settings.jira[0].credential[0].client_secret.get_secret_value() == Sandbox.gateway_client_secret
     for path in (settings.audit.dir, settings.audit.second):
         assert path.is_relative_to(tmp_path)

@@ -143,7 +143,7 @@ async def nothing(scope: Any, receive: Any, send: Any) -> None:
 async def test_lifespans_start_in_order_and_stop_in_reverse() -> None:
     """The record must outlive the line that writes to it."""
     log: list[str] = []
-    sent = await drive(create_web(nothing, {}, lifespans=[hook(log, "a"), hook(log, "b")]))
+    sent = await drive(create_web({}, lifespans=[hook(log, "a"), hook(log, "b")]))
     assert log == ["+a", "+b", "-b", "-a"]
     assert [m["type"] for m in sent] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
@@ -151,7 +151,7 @@ async def test_lifespans_start_in_order_and_stop_in_reverse() -> None:
 async def test_a_failed_start_is_told_and_undone() -> None:
     """What was started before is stopped again; the server hears one sentence."""
     log: list[str] = []
-    sent = await drive(create_web(nothing, {}, lifespans=[hook(log, "a"), hook(log, "b", fails="start")]))
+    sent = await drive(create_web({}, lifespans=[hook(log, "a"), hook(log, "b", fails="start")]))
     assert log == ["+a", "-a"]
     assert sent == [{"type": "lifespan.startup.failed", "message": "b cannot start"}]
 
@@ -159,11 +159,11 @@ async def test_a_failed_start_is_told_and_undone() -> None:
 async def test_a_failed_stop_is_told() -> None:
     """The others are still stopped."""
     log: list[str] = []
-    sent = await drive(create_web(nothing, {}, lifespans=[hook(log, "a"), hook(log, "b", fails="stop")]))
+    sent = await drive(create_web({}, lifespans=[hook(log, "a"), hook(log, "b", fails="stop")]))
     assert log == ["+a", "+b", "-b", "-a"]
     assert sent[-1] == {"type": "lifespan.shutdown.failed", "message": "b cannot stop"}
 
 
 async def test_websockets_are_closed() -> None:
     """There is no such endpoint."""
-    assert await drive(create_web(nothing, {}), "websocket") == [{"type": "websocket.close", "code": 1003}]
+    assert await drive(create_web({}), "websocket") == [{"type": "websocket.close", "code": 1003}]

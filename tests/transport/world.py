@@ -252,7 +252,7 @@ def web(line: FakeLine, public_url: str, **options: Any) -> ASGIApp:
     """The whole web face over `line`."""
     endpoint = McpEndpoint(line, TOOLS, public_url=public_url, **options)
     routes = metadata_routes(public_url, ISSUER) | health_routes({"line": lambda: (True, "fine")})
-    return create_web(endpoint, routes, lifespans=[endpoint.running])
+    return create_web({"/mcp": endpoint} | dict(routes), lifespans=[endpoint.running])
 
 
 @asynccontextmanager

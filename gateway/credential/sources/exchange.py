@@ -12,20 +12,21 @@ wrong one is thrown away. A failure is a failure: there is no other credential t
 
 import base64
 import hashlib
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote_plus, urlencode
 
 import orjson
 
 from gateway import clock, limits
-from gateway.credential import GrantOrder
+from gateway.credential import GrantOrder, Parts, Verify
 from gateway.credential.refusals import refusal, unusable
-from gateway.errors import Unauthenticated, Unavailable
+from gateway.errors import ConfigError, Unauthenticated, Unavailable
 from gateway.http import Ask, Outward, OutwardError, Reply
 from gateway.model import Bearer, Caller, Effect, Grant, Secret
+from gateway.settings import CredentialSettings, ExactUrl, Field, SecretStr
 from gateway.store.flight import SingleFlight
 from gateway.store.memory import ExpiringCache
 
@@ -33,8 +34,24 @@ GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a name of RFC 8693 §3
 JWT = "urn:ietf:params:oauth:token-type:jwt"
 
-Verify = Callable[[Bearer], Awaitable[Caller]]
-"""Verifies a token of the issuer for exactly Jira's audience. Raises `Unauthenticated` or `Unavailable`."""
+
+class Settings(CredentialSettings):
+    """RFC 8693: the caller's token is exchanged at its own provider for one that Jira accepts."""
+
+    source: Literal["exchange"] = Field("exchange", description="RFC 8693 token exchange.")
+    token_endpoint: ExactUrl = Field(description="The token endpoint that performs the exchange.")
+    client_id: str = Field(min_length=1, description="The gateway's own client at the identity provider.")
+    client_secret: SecretStr = Field(min_length=1, description="Its secret; prefer `client_secret_file`.")
+    audience: str = Field(min_length=1, description="Audience of the tokens that Jira accepts.")
+    resource: str | None = Field(None, description="RFC 8707 `resource`, for providers that want it besides.")
+    read_scope: str = Field("read:jira-work", description="Scopes asked for a read.")
+    write_scope: str = Field("read:jira-work write:jira-work", description="Scopes asked for a write.")
+    harmless_scopes: tuple[str, ...] = Field(
+        (), description="Scopes that the provider adds unasked and that are no right at Jira (`openid`)."
+    )
+    outlives: float = Field(
+        0.0, ge=0, description="Seconds that an answer may outlive the caller's token; it is not used longer."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +93,7 @@ class ExchangeSource:
         self._settings = settings
         self._outward = outward
         self._verify = verify
-        self._grants: ExpiringCache[Hashable, Grant] = ExpiringCache(cached)
+        self._grants: ExpiringCache[tuple[Hashable, ...], Grant] = ExpiringCache(cached)
         self._flight: SingleFlight[Hashable, Grant] = SingleFlight()
         self._authorization = _basic(settings.client_id, settings.client_secret)
         self._problem = ""
@@ -88,17 +105,22 @@ class ExchangeSource:
             raise unusable(f"no exchange is configured for the issuer {caller.issuer!r}")
         key = (*caller.key, self._settings.audience, scopes, caller.scopes, caller.actor, caller.acr)
         found = self._grants.get(key)
-        if found is None:
+        if found is None or (order.refused is not None and found.secret is order.refused.secret):
+            self._grants.drop(key)
             digest = hashlib.sha256(caller.token.reveal().encode()).digest()
             found = await self._flight.run((key, digest), partial(self._fresh, key, caller, scopes))
         return replace(found, expires_at=min(found.expires_at, caller.expires_at))
+
+    def forget(self, issuer: str, subject: str) -> None:
+        """Drop what is kept of that person."""
+        self._grants.drop_if(lambda key: key[:2] == (issuer, subject))
 
     def state(self) -> tuple[bool, str]:
         """Ready: the next call finds out by itself. The line names the last failure of the provider."""
         where = f"exchange at {self._settings.token_endpoint}"
         return True, f"{where}; last attempt failed: {self._problem}" if self._problem else where
 
-    async def _fresh(self, key: Hashable, caller: Caller, scopes: frozenset[str]) -> Grant:
+    async def _fresh(self, key: tuple[Hashable, ...], caller: Caller, scopes: frozenset[str]) -> Grant:
         try:
             grant = await self._exchange(caller, scopes)
         except Unavailable as failed:
@@ -223,3 +245,29 @@ def _end(answer: dict[str, Any], proof: Caller) -> float:
 
 def _thrown_away(why: str) -> Unavailable:
     return unusable(f"the exchange's answer was thrown away: {why}")
+
+
+def build(settings: Settings, parts: Parts) -> ExchangeSource:
+    """The source for one provider: the one that it is restricted to, or the only one. Raises `ConfigError`."""
+    named = settings.issuers or tuple(parts.issuers)
+    if len(named) != 1 or named[0] not in parts.issuers:
+        raise ConfigError(
+            [
+                f"jira.credential.issuers ({parts.site}): an exchange serves one provider; name one of "
+                f"{', '.join(parts.issuers)}."
+            ]
+        )
+    issuer = parts.issuers[named[0]]
+    order = ExchangeSettings(
+        issuer=issuer,
+        token_endpoint=settings.token_endpoint,
+        client_id=settings.client_id,
+        client_secret=Secret(settings.client_secret.get_secret_value()),
+        audience=settings.audience,
+        read_scope=settings.read_scope,
+        write_scope=settings.write_scope,
+        resource=settings.resource,
+        harmless_scopes=frozenset(settings.harmless_scopes),
+        outlives=settings.outlives,
+    )
+    return ExchangeSource(order, parts.outward, parts.verifier(issuer, settings.audience))

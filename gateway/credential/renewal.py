@@ -1,0 +1,50 @@
+"""What refreshing a linked grant takes: the face of the provider's token endpoint, and of who refreshes.
+
+`refresh.py` implements `Refresher` on a `Vault` and a `Store`; each linked source brings its own
+`AuthorizationServer`.
+"""
+
+from typing import Protocol
+
+from gateway.credential.vault import Link, LinkKey, TokenSet, Vault
+from gateway.model import Secret
+
+
+class GrantDead(Exception):
+    """The provider says that the refresh token is not, or no longer, good (`invalid_grant`)."""
+
+
+class ClientRefused(Exception):
+    """The provider does not accept our client (`invalid_client`): the grant is not concerned."""
+
+
+class TryLater(Exception):
+    """The provider answered that it did nothing (429, 5xx with an answer); the grant is as it was."""
+
+
+class Ambiguous(Exception):
+    """No usable answer came: the refresh token may have been used up."""
+
+
+class AuthorizationServer(Protocol):
+    """One upstream's token endpoint. Holds no state of any person."""
+
+    async def refresh(self, refresh: Secret) -> TokenSet:
+        """Asked once. Raises `GrantDead`, `ClientRefused`, `TryLater` or `Ambiguous`."""
+
+
+class Refresher(Protocol):
+    """Keeps linked grants alive, and never loses one that can be kept."""
+
+    @property
+    def vault(self) -> Vault: ...
+
+    def serve(self, upstream: str, server: AuthorizationServer) -> None:
+        """Grants of that upstream are refreshed there, also with nobody present (sweeper, idle people)."""
+
+    async def fresh(self, key: LinkKey) -> Link:
+        """The live grant with an access token that is good for a while. Raises `ConsentRequired` when there is
+        no live grant, and `Unavailable` when it cannot be refreshed now."""
+
+    async def renew(self, key: LinkKey, generation: int) -> Link:
+        """The same, after the access token of `generation` was refused: refreshed unless somebody did so."""

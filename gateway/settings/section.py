@@ -1,0 +1,37 @@
+"""What the sections of the settings are made of."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+def _plain_url(value: str) -> str:
+    parts = urlsplit(value)
+    loopback = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ValueError("must be an absolute https:// address")
+    if parts.scheme == "http" and not loopback:
+        raise ValueError("must be https:// (plain http is allowed on loopback only)")
+    if parts.query or parts.fragment or parts.username:
+        raise ValueError("must have no query, fragment or user name")
+    return value
+
+
+def _base_url(value: str) -> str:
+    if value.endswith("/"):
+        raise ValueError("must have no query, fragment, user name or trailing slash")
+    return _plain_url(value)
+
+
+Url = Annotated[str, AfterValidator(_base_url)]
+"""An absolute address to which paths are added."""
+
+ExactUrl = Annotated[str, AfterValidator(_plain_url)]
+"""An address that is compared or asked as it stands; a last slash counts."""
+
+
+class Section(BaseModel):
+    """A section of the settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,184 @@
+"""One Jira site: its line, its address, its credential sources.
+
+    /mcp          the first site of the settings
+    /mcp/NAME     each other one
+
+A token for one address is not good at another, unless the operator gave the provider one audience for
+all of them. Everything else about a call is the same at each: one line, one record, one gate.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp
+
+from gateway.audit.trail import Recorder
+from gateway.config import JiraSite, Settings, shipped_policies
+from gateway.credential import CredentialSource, Parts, Verify
+from gateway.credential.chosen import ChosenSource, Offer
+from gateway.gate import Gate
+from gateway.http import Outward
+from gateway.identity.claims import IssuerProfile, profile
+from gateway.identity.jwks import key_ring
+from gateway.identity.tokens import TokenAuthenticator
+from gateway.jira.client import JiraClient
+from gateway.model import Account
+from gateway.pipeline import Pipeline
+from gateway.policy.engine import CedarPolicy
+from gateway.settings import CredentialSettings, Issuer
+from gateway.settings.jira import SOURCES
+from gateway.tool import Registry
+from gateway.transport.mcp import McpEndpoint
+from gateway.transport.metadata import metadata_routes
+
+PATH = "/mcp"
+
+State = Callable[[], tuple[bool, str]]
+
+
+def site_paths(settings: Settings) -> dict[str, JiraSite]:
+    """The path of each site, in the order of the settings."""
+    first, *others = settings.jira
+    return {PATH: first} | {f"{PATH}/{site.name}": site for site in others}
+
+
+class Providers:
+    """The identity providers of the settings, whose keys all sites share."""
+
+    def __init__(self, settings: Settings, outward: Outward) -> None:
+        self._settings = settings
+        self.issuers = {_name(one): one.issuer for one in settings.identity.issuers}
+        self._keys = key_ring(self._profiles(PATH), outward)
+
+    def authenticator(self, path: str) -> TokenAuthenticator:
+        """Who calls at the endpoint of that path."""
+        return TokenAuthenticator(self._profiles(path), self._keys)
+
+    def verifier(self, issuer: str, audience: str) -> Verify:
+        """How a token of `issuer` for another audience than ours is verified: by the same keys."""
+        known = next(one for one in self._profiles(PATH) if one.issuer == issuer)
+        return TokenAuthenticator([known.towards(audience)], self._keys).authenticate
+
+    def state(self) -> tuple[bool, str]:
+        """(whether anybody's tokens can be verified, one line that names each issuer)."""
+        return self.authenticator(PATH).state()
+
+    def _profiles(self, path: str) -> list[IssuerProfile]:
+        address = f"{self._settings.server.public_url}{path}"
+        return [_profile(one, address) for one in self._settings.identity.issuers]
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What all sites share."""
+
+    settings: Settings
+    outward: Outward
+    tools: Registry
+    audit: Recorder
+    gate: Gate
+    providers: Providers
+
+
+class Site:
+    """The composed line of one site, and its endpoint."""
+
+    def __init__(self, common: Common, path: str, site: JiraSite) -> None:
+        settings = common.settings
+        self.name = site.name
+        self.path = path
+        self._common = common
+        self.policy = CedarPolicy(
+            settings.policy.dir or shipped_policies(), common.tools.actions(), site=site.name
+        )
+        self.jira = JiraClient(
+            common.outward,
+            site.url,
+            site=site.browse_url or None,
+            page_key=_shared_key(site, b"page token"),
+        )
+        self.credentials = self._credentials(site)
+        self.line = Pipeline(
+            identity=common.providers.authenticator(path),
+            tools=common.tools,
+            policy=self.policy,
+            credentials=self.credentials,
+            jira=self.jira,
+            audit=common.audit,
+            gate=common.gate,
+        )
+        self.endpoint = McpEndpoint(
+            self.line,
+            common.tools,
+            public_url=settings.server.public_url,
+            allowed_hosts=settings.server.allowed_hosts,
+            allowed_origins=settings.server.allowed_origins,
+            path=path,
+        )
+
+    def metadata(self) -> dict[str, ASGIApp]:
+        """RFC 9728: where to sign in for this endpoint."""
+        settings = self._common.settings
+        return metadata_routes(
+            settings.server.public_url, settings.identity.issuers[0].issuer, path=self.path
+        )
+
+    def states(self) -> dict[str, State]:
+        """Its parts, as `/readyz` names them."""
+        suffix = "" if self.path == PATH else f".{self.name}"
+        return {f"credential{suffix}": self.credentials.state, f"policy{suffix}": self.policy.state}
+
+    def _credentials(self, site: JiraSite) -> CredentialSource:
+        parts = Parts(
+            outward=self._common.outward,
+            site=site.name,
+            site_url=site.url,
+            issuers=self._common.providers.issuers,
+            verifier=self._common.providers.verifier,
+            whose=self._whose,
+            connect_url=f"{self._common.settings.server.public_url}/connect/{site.name}",
+        )
+        return ChosenSource([_offer(order, parts) for order in site.credential])
+
+    async def _whose(self, access: str) -> Account:
+        return await self.jira.account(access)
+
+
+def _offer(order: CredentialSettings, parts: Parts) -> Offer:
+    source: CredentialSource = import_module(f"{SOURCES}.{order.source}").build(order, parts)
+    named: Iterable[str] = order.issuers or parts.issuers
+    return Offer(source, frozenset(parts.issuers[name] for name in named), order.programs)
+
+
+def _shared_key(site: JiraSite, purpose: bytes) -> bytes | None:
+    """A key that every replica derives alike, from a secret that they share; None without any."""
+    secret = getattr(site.credential[0], "client_secret", None)
+    if secret is None:
+        return None
+    return hmac.new(
+        secret.get_secret_value().encode(), b"jira-agent-gateway/" + purpose, hashlib.sha256
+    ).digest()
+
+
+def _name(issuer: Issuer) -> str:
+    return issuer.name or str(urlsplit(issuer.issuer).hostname)
+
+
+def _profile(issuer: Issuer, address: str) -> IssuerProfile:
+    changes = {
+        "key_origins": frozenset(issuer.key_origins),
+        "beside": frozenset(issuer.beside),
+        "attested_clients": frozenset(issuer.attested_clients),
+        "groups": issuer.groups,
+        "jwks_uri": issuer.jwks_uri,
+    }
+    return profile(
+        issuer.profile,
+        issuer=issuer.issuer,
+        audience=issuer.audience or address,
+        **{name: value for name, value in changes.items() if value},
+    )
