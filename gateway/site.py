@@ -11,6 +11,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from gateway.audit.trail import Recorder
 from gateway.config import JiraSite, Settings, shipped_policies
 from gateway.credential import CredentialSource, Parts, Verify
 from gateway.credential.chosen import ChosenSource, Offer
+from gateway.errors import ConfigError
 from gateway.gate import Gate
 from gateway.http import Outward
 from gateway.identity.claims import IssuerProfile, profile
@@ -133,6 +135,7 @@ class Site:
         return {f"credential{suffix}": self.credentials.state, f"policy{suffix}": self.policy.state}
 
     def _credentials(self, site: JiraSite) -> CredentialSource:
+        connect_url = f"{self._common.settings.server.public_url}/connect/{site.name}"
         parts = Parts(
             outward=self._common.outward,
             site=site.name,
@@ -140,8 +143,16 @@ class Site:
             issuers=self._common.providers.issuers,
             verifier=self._common.providers.verifier,
             whose=self._whose,
-            connect_url=f"{self._common.settings.server.public_url}/connect/{site.name}",
+            connect_url=connect_url,
+            callback_url=f"{connect_url}/callback",
+            events=partial(self._common.audit.event, site=site.name),
         )
+        if sum(order.linked for order in site.credential) > 1:  # their grants would share a name in the vault
+            raise ConfigError(
+                [
+                    f"jira.credential ({site.name}): at most one source that people link; make another site of it."
+                ]
+            )
         return ChosenSource([_offer(order, parts) for order in site.credential])
 
     async def _whose(self, access: str) -> Account:

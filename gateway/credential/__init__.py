@@ -1,7 +1,8 @@
 """As whom at Jira: a credential of that very person, or an error. There is no fallback.
 
-The stage raises only `ConsentRequired`, `StepUpRequired`, `Unauthenticated` (the provider says the
-subject token is dead) and `Unavailable` with part `credential`, `vault` or `store`.
+The stage raises only `ConsentRequired`, `LinkRefused` (the linked account turned out to be another
+person's), `StepUpRequired`, `Unauthenticated` (the provider says the subject token is dead) and
+`Unavailable` with part `credential`, `vault` or `store`.
 
 A way to a credential is one file in `credential/sources/`: its `Settings`, and `build`, which makes a
 `CredentialSource` of them and of the `Parts` that the gateway hands to all alike.
@@ -40,22 +41,42 @@ class CredentialSource(Protocol):
 
 
 class Linking(Protocol):
-    """What a source that people link through their browser offers besides (`linked.py` implements it)."""
+    """What a source that people link through their browser offers besides (`linked.py` implements it).
 
-    def authorize_url(self, *, state: str, challenge: str, redirect_uri: str) -> str:
+    `write` asks for what writes need: a page gets it as `?scope=write` and passes it to both calls.
+    `redirect_uri` is the `callback_url` of the `Parts`.
+    """
+
+    def authorize_url(self, *, state: str, challenge: str, redirect_uri: str, write: bool = False) -> str:
         """Where the browser goes: the authorization request (RFC 6749 §4.1.1) with PKCE S256."""
 
     async def complete(
-        self, person: Person, *, code: str, verifier: str, redirect_uri: str, confirmed: str | None = None
+        self,
+        person: Person,
+        *,
+        code: str,
+        verifier: str,
+        redirect_uri: str,
+        write: bool = False,
+        confirmed: str | None = None,
     ) -> Account:
-        """Redeem the code, match the Jira account with the person, and keep the grant.
+        """Redeem the code at once, match the Jira account with the person, and keep the grant.
 
-        `confirmed` is the account id that the person confirmed in the browser. Raises `LinkRefused`,
-        `ConfirmationNeeded` (with the account; nothing is kept for use) or `Unavailable`.
+        Raises `LinkRefused`, `ConfirmationNeeded` (with the account; nothing is kept for use) or
+        `Unavailable`. After `ConfirmationNeeded` the same call with `confirmed`, the account id that the
+        person confirmed in the browser, ends it; the code, used up by then, is not looked at again.
         """
 
     async def unlink(self, person: Person) -> None:
         """The person disconnects: the grant is destroyed here."""
+
+
+Events = Callable[..., Awaitable[None]]
+"""(kind, **fields) -> once this is durable in the record. Raises `Sealed`."""
+
+
+async def unrecorded(kind: str, **fields: object) -> None:
+    """`Events` that keeps nothing."""
 
 
 Verify = Callable[[Bearer], Awaitable[Caller]]
@@ -78,5 +99,9 @@ class Parts:
     """(access token) -> the account that the site's `/myself` names. Raises `Unavailable`."""
     connect_url: str
     """Where a person links this site, in a browser that is signed in."""
+    callback_url: str = ""
+    """Where the authorization server sends the browser back; registered there, letter for letter."""
+    events: Events = unrecorded
+    """Puts what happens to a link on record: `link.made`, `link.refused`, `link.ended`."""
     refresher: Refresher | None = None
     """The vault and who refreshes in it; None when no vault is configured."""

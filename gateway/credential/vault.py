@@ -98,6 +98,9 @@ class Vault(Protocol):
     async def of(self, issuer: str, subject: str) -> Sequence[LinkHead]:
         """All links of one person."""
 
+    async def holders(self, upstream: str, account: str) -> Sequence[LinkKey]:
+        """Whose live grants at that upstream are of that Jira account: at most one person's, as a rule."""
+
     async def intents(self, before: float) -> Sequence[LinkKey]:
         """Refreshes begun before that time whose end nobody wrote."""
 

@@ -20,6 +20,8 @@ class CredentialSettings(Section):
 
     programs: ClassVar[bool] = False
     """Whether it serves callers that are programs, and only these."""
+    linked: ClassVar[bool] = False
+    """Whether people link it in their browser, and its grants are kept in the vault."""
 
     source: str = Field(description="How a Jira credential is obtained.")
     issuers: tuple[str, ...] = Field(
