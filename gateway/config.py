@@ -16,7 +16,7 @@ import orjson
 from pydantic import SecretStr, ValidationError
 
 from gateway.errors import ConfigError
-from gateway.settings import TOOL_MODULES, JiraSite, Section, Settings
+from gateway.settings import TOOL_MODULES, JiraSite, SecretFile, Section, Settings
 
 __all__ = ["TOOL_MODULES", "JiraSite", "Section", "Settings", "load", "shipped_policies"]
 
@@ -98,17 +98,17 @@ class _Source:
             else:
                 self._read_secrets((*keys, key), inner)
 
-    def _secret(self, keys: tuple[Any, ...], name: str) -> str:
+    def _secret(self, keys: tuple[Any, ...], name: str) -> SecretFile:
         file = self.path.resolve().parent / name
         try:
-            return file.read_text(encoding="utf-8").strip()
+            return SecretFile(file.read_text(encoding="utf-8").strip(), file)
         except (OSError, UnicodeDecodeError) as unreadable:
             why = getattr(unreadable, "strerror", None) or "not text"
             self.problems.append(
                 f"{self._where(keys)}: {_dotted(keys)}: {file} cannot be read ({why}). "
                 "Write the secret into it, readable by the gateway alone."
             )
-            return "-"  # reported once, here
+            return SecretFile("-", file)  # reported once, here
 
     def explain(self, error: Any) -> str:
         """One sentence: place, key, what is wrong, how to fix it."""
@@ -245,6 +245,7 @@ def _resolved(settings: Settings, base: Path) -> Settings:
         update={
             "database": settings.database.model_copy(update={"url": _database(settings, base)}),
             "vault": settings.vault.model_copy(update={"key_file": at(settings.vault.key_file)}),
+            "client": settings.client.model_copy(update={"key_file": at(settings.client.key_file)}),
             "policy": settings.policy.model_copy(
                 update={"dir": at(settings.policy.dir) or shipped_policies()}
             ),

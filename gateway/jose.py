@@ -1,4 +1,4 @@
-"""The only door to PyJWT: signed tokens (RFC 7515, 7519) and public keys (RFC 7517).
+"""The only door to PyJWT: signed tokens (RFC 7515, 7519), public keys (RFC 7517), and our own signatures.
 
 Stricter than the library on purpose: asymmetric algorithms only, no padding, no duplicate names, no
 NaN, no private or symmetric keys. It checks form and signature; what the claims mean is
@@ -13,7 +13,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from jwt import PyJWK
+from jwt.algorithms import ECAlgorithm
 from jwt.api_jws import PyJWS
 from jwt.exceptions import InvalidSignatureError, PyJWTError
 
@@ -36,6 +44,7 @@ _CURVES = {
 }
 _THUMBPRINT = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_PEM = re.compile(rb"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----\s*", re.DOTALL)
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 _jws = PyJWS(algorithms=sorted(ASYMMETRIC))
 
@@ -117,6 +126,52 @@ def public_key(jwk: Any) -> Key:
     if kind == "RSA" and public.key_size not in RSA_BITS:
         raise JoseError(f"an RSA key of {public.key_size} bits")
     return Key(kid, algorithms, _thumbprint(kind, jwk), public)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A private key of ours for ES256. Its id is its RFC 7638 thumbprint."""
+
+    kid: str
+    pem: bytes = field(repr=False)
+    _private: Any = field(repr=False, compare=False)
+
+    def sign(self, claims: Mapping[str, Any], *, typ: str = "JWT") -> str:
+        """`claims` as a compact JWS."""
+        payload = json.dumps(dict(claims), separators=(",", ":")).encode()
+        return _jws.encode(payload, self._private, algorithm="ES256", headers={"kid": self.kid, "typ": typ})
+
+    def jwk(self) -> dict[str, Any]:
+        """The public half, as a member of a key set."""
+        return {**_public_jwk(self._private), "kid": self.kid, "alg": "ES256", "use": "sig"}
+
+
+def signing_keys(pem: bytes) -> tuple[SigningKey, ...]:
+    """The EC P-256 keys in `pem`, in their order. Raises ValueError when there is none or another kind."""
+    found = []
+    for match in _PEM.finditer(pem):
+        try:
+            private = load_pem_private_key(match[0], password=None)
+        except Exception as wrong:
+            raise ValueError("not a PEM private key") from wrong
+        if not isinstance(private, ec.EllipticCurvePrivateKey) or private.curve.name != "secp256r1":
+            raise ValueError(f"a {type(private).__name__}; EC keys of the curve P-256 are needed")
+        found.append(SigningKey(_thumbprint("EC", _public_jwk(private)), match[0], private))
+    if not found:
+        raise ValueError("holds no PEM private key")
+    return tuple(found)
+
+
+def new_signing_key() -> SigningKey:
+    """A fresh one."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return signing_keys(pem)[0]
+
+
+def _public_jwk(private: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
+    found = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
+    return {name: found[name] for name in _THUMBPRINT["EC"]}
 
 
 def _thumbprint(kind: str, jwk: Mapping[str, Any]) -> str:

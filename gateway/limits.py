@@ -123,6 +123,33 @@ TOKEN_LIFE_SECONDS = 24 * 3600 + 60
 CLAIM_CHARS = 256
 """characters of one identifier in a token (subject, client, group, key id); OpenID Connect allows `sub` 255."""
 
+GROUPS_READ = 2_000
+"""groups of one person, in a token or a directory: Entra allows 2,048 a person; beyond it nobody is let in."""
+
+GROUPS_SECONDS = 300.0
+"""seconds that groups of a directory are used: as long as a short-lived token would carry them."""
+
+GROUPS_CACHED = 10_000
+"""people whose groups of a directory are kept, about 4 KiB each, and group names whose roles are."""
+
+DIRECTORY_SECONDS = 5.0
+"""seconds for one request to a directory: callers wait for it."""
+
+ROLE_RULES = 1_000
+"""rules of one provider's `roles` table."""
+
+INTROSPECTION_SECONDS = 5.0
+"""seconds for one question about an opaque token, waiting for a turn included: the caller waits for it."""
+
+INTROSPECTED_SECONDS = 30.0
+"""seconds that a good answer about an opaque token is used, and so until its revocation shows."""
+
+INTROSPECTED_BAD_SECONDS = 10.0
+"""seconds that an opaque token that was refused is not asked about again."""
+
+INTROSPECTIONS_AT_ONCE = 16
+"""questions about opaque tokens at one time: strangers who invent tokens cannot turn us on the provider."""
+
 JWKS_BYTES = 256 * 1024
 """bytes of an issuer's key set or metadata: Entra's, the largest, is below 32 KiB."""
 
@@ -188,3 +215,18 @@ PERSONAS_CACHED = 2_000
 
 VERDICTS_CACHED = 20_000
 """answers of Cedar kept by everything that they depend on, about 1.5 KiB each."""
+
+FILE_LOOK_SECONDS = 1.0
+"""seconds between looks at a file that may be replaced while we run: a secret, a key."""
+
+ASSERTION_SECONDS = 60.0
+"""seconds that a client assertion of ours is good (RFC 7523): it is made for one request and sent at once."""
+
+SECRET_WARN_DAYS = 23.0
+"""days after which a client secret is warned of: a week before the 30 days that companies commonly ask for."""
+
+SECRET_REMIND_SECONDS = 86_400.0
+"""seconds between two warnings of the same old secret in the log."""
+
+SAID_CHARS = 400
+"""characters of a provider's refusal in our log: its sentence, not its stack trace."""

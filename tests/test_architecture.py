@@ -21,8 +21,9 @@ SHARED = {
     "config",
     "settings",
     "fields",
+    "files",
 }
-GROUND = {"errors", "limits", "clock", "http", "jose", "config", "settings", "fields"}
+GROUND = {"errors", "limits", "clock", "http", "jose", "config", "settings", "fields", "files"}
 DOORS: dict[str, tuple[str, ...]] = {
     "mcp": ("gateway/transport/",),
     "mcp_types": ("gateway/transport/",),

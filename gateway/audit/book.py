@@ -17,10 +17,10 @@ from typing import NamedTuple
 from gateway import clock, limits
 from gateway.audit import months, record
 from gateway.audit.checkpoint import BadNote, Checkpoint, SecondPlace, Signer
-from gateway.audit.keys import write_atomically
 from gateway.audit.leaves import Leaves
 from gateway.audit.lock import locked
 from gateway.audit.sqlite import Appending, LogFileError
+from gateway.files import write_atomically
 
 
 class Entry(NamedTuple):

@@ -21,7 +21,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from gateway.audit.keys import write_atomically
+from gateway.files import write_atomically
 
 _ED25519 = b"\x01"
 """Signature type of C2SP signed-note."""

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Self
 
 from gateway import clock, limits
-from gateway.audit.keys import sync_folder
 from gateway.audit.pages import Pages
+from gateway.files import sync_folder
 
 SCHEMA = (
     "CREATE TABLE record (seq INTEGER PRIMARY KEY, body BLOB NOT NULL)",

@@ -6,12 +6,15 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from gateway import limits
+from gateway.settings.client import ClientKeys, ClientSettings
 from gateway.settings.identity import Identity, Issuer, RoleRule
 from gateway.settings.jira import CredentialSettings, JiraSite, Sites, known_sources
-from gateway.settings.section import ExactUrl, Section, Url
+from gateway.settings.section import ExactUrl, SecretFile, Section, Url
 
 __all__ = [
     "TOOL_MODULES",
+    "ClientKeys",
+    "ClientSettings",
     "CredentialSettings",
     "ExactUrl",
     "Field",
@@ -19,6 +22,7 @@ __all__ = [
     "Issuer",
     "JiraSite",
     "RoleRule",
+    "SecretFile",
     "SecretStr",
     "Section",
     "Settings",
@@ -127,6 +131,7 @@ class Settings(Section):
     database: Database = Database()
     store: Store = Store()
     vault: Vault = Vault()
+    client: ClientKeys = ClientKeys()
     policy: Policy = Policy()
     audit: Audit
     tools: Tools = Tools()

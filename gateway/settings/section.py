@@ -1,9 +1,10 @@
 """What the sections of the settings are made of."""
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
 
 def _plain_url(value: str) -> str:
@@ -35,3 +36,11 @@ class Section(BaseModel):
     """A section of the settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SecretFile(SecretStr):
+    """A secret that was read from a file, and knows the file, so that it can be read again when replaced."""
+
+    def __init__(self, secret: str, path: Path) -> None:
+        super().__init__(secret)
+        self.path = path

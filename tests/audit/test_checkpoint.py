@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.audit.checkpoint import BadNote, Checkpoint, SecondPlace, Signer, Verifier
-from gateway.audit.keys import digest_key, signing_key, write_atomically
+from gateway.audit.keys import digest_key, signing_key
+from gateway.files import write_atomically
 
 CHECKPOINT = Checkpoint("log/audit-2026-11", 12, bytes(range(32)), "2026-11-22T03:04:05.678Z")
 

@@ -1,0 +1,53 @@
+"""Our own keys, with which the gateway proves itself at providers (RFC 7523), and their publication.
+
+The file holds two keys: the first signs, the second is published beside it. `roll` lets the second
+sign, withdraws the first and publishes a new one. So whoever keeps our key set for a while already
+knows each key before it is used, and an assertion of the old key, good for a minute, is spent by then.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from gateway.files import Watched, kept, write_atomically
+from gateway.jose import SigningKey, new_signing_key, signing_keys
+
+
+class ClientKeys:
+    """The keys in a file, read again when it changes."""
+
+    def __init__(self, path: Path) -> None:
+        """They are made when the file is absent. Raises ValueError, OSError."""
+        kept(path, lambda: _text(new_signing_key(), new_signing_key()))
+        try:
+            self._keys = Watched(path, signing_keys)
+        except ValueError as wrong:
+            raise ValueError(f"{path}: {wrong}") from None
+
+    @property
+    def signing(self) -> SigningKey:
+        """The one that signs now."""
+        return self._keys.value()[0]
+
+    def jwks(self) -> dict[str, Any]:
+        """The public halves of all (RFC 7517 §5)."""
+        return {"keys": [key.jwk() for key in self._keys.value()]}
+
+    def changed_at(self) -> float:
+        """Unix seconds of the last change."""
+        return self._keys.changed_at()
+
+    def state(self) -> tuple[bool, str]:
+        """Ready, and what is wrong with a change that was not taken."""
+        return True, self._keys.problem or f"key {self.signing.kid[:8]} signs"
+
+
+def roll(path: Path) -> tuple[SigningKey, SigningKey]:
+    """The next key signs from now on, a new one comes after it. Both, in that order. Raises ValueError, OSError."""
+    current = signing_keys(kept(path, lambda: _text(new_signing_key())))
+    following = (current[1] if len(current) > 1 else new_signing_key(), new_signing_key())
+    write_atomically(path, _text(*following))
+    return following
+
+
+def _text(*keys: SigningKey) -> bytes:
+    return b"".join(key.pem.strip() + b"\n" for key in keys)
