@@ -30,7 +30,9 @@ class AuthorizationServer(Protocol):
     """One upstream's token endpoint. Holds no state of any person."""
 
     async def refresh(self, refresh: Secret) -> TokenSet:
-        """Asked once. Raises `GrantDead`, `ClientRefused`, `TryLater` or `Ambiguous`."""
+        """Asked once. What the answer leaves out stays as it was (RFC 6749 §6): empty scopes mean the old
+        ones, and `refresh` is the old one when there is no new. Raises `GrantDead`, `ClientRefused`,
+        `TryLater` or `Ambiguous`."""
 
 
 class Refresher(Protocol):
