@@ -10,7 +10,7 @@ NODE_DIR := .work/node
 help:
 	@echo "make demo            the whole story on embedded parts, then it keeps serving (ONCE=1 ends after the story)"
 	@echo "make test            every test that needs no other program"
-	@echo "make test-all        these and the suites that need Node.js 22 (conformance, Inspector, JQL oracle)"
+	@echo "make test-all        these and the suites that need Node.js 22, PostgreSQL, Redis and OpenBao"
 	@echo "make check           style, types, architecture and documentation"
 	@echo "make bench           side by side with a bare endpoint and with mcp-atlassian (JSON=1 for one object)"
 	@echo "make fix             format"
@@ -33,7 +33,7 @@ demo: $(VENV)/.run
 	@$(BIN)/jira-agent-gateway demo $(if $(ONCE),--once)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not needs_node" $(TESTS)
+	$(BIN)/python -m pytest -m "not needs_node and not needs_servers" $(TESTS)
 
 test-all: $(VENV)/.dev
 	@sh tests/node/install.sh $(NODE_DIR)
