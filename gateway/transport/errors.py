@@ -6,6 +6,7 @@
 | `StepUpRequired`                     | 403 challenge with all scopes that the call needs   |
 | `Unavailable`, part `identity`       | 503 with Retry-After                                |
 | `UnknownTool`                        | JSON-RPC -32602                                     |
+| `ConsentRequired` with an address    | as the client declared it: see `elicit.py`          |
 | any other `GatewayError`             | tool result with `isError`                          |
 | anything else                        | JSON-RPC -32603; the cause goes to the log only     |
 """
@@ -19,9 +20,17 @@ from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 
 from gateway import limits
-from gateway.errors import GatewayError, StepUpRequired, Unauthenticated, Unavailable, UnknownTool
+from gateway.errors import (
+    ConsentRequired,
+    GatewayError,
+    StepUpRequired,
+    Unauthenticated,
+    Unavailable,
+    UnknownTool,
+)
 from gateway.transport import jsonrpc
 from gateway.transport.asgi import JSON, Reply
+from gateway.transport.elicit import required_error
 
 log = logging.getLogger("gateway.transport")
 
@@ -52,7 +61,13 @@ class Answers:
         self._scopes = tuple(scopes)
 
     def __call__(
-        self, problem: Exception, call_id: str, id: jsonrpc.RequestId | None = None, *, modern: bool = True
+        self,
+        problem: Exception,
+        call_id: str,
+        id: jsonrpc.RequestId | None = None,
+        *,
+        modern: bool = True,
+        opens_addresses: bool = False,
     ) -> Reply | None:
         """The answer to `problem`, or None when it is one that belongs into a tool result."""
         if not isinstance(problem, GatewayError):
@@ -71,6 +86,9 @@ class Answers:
             return self._step_up(problem)
         if isinstance(problem, UnknownTool):
             return protocol_error(id, INVALID_PARAMS, problem.public, modern=modern)
+        if isinstance(problem, ConsentRequired) and problem.url and opens_addresses and not modern:
+            asked = required_error(problem, call_id).error
+            return protocol_error(id, asked.code, asked.message, asked.data, modern=False)
         if isinstance(problem, Unavailable) and problem.part == "identity":
             return unavailable(problem)
         return None

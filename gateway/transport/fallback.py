@@ -20,6 +20,7 @@ from mcp_types import (
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
+    InputRequiredResult,
     ListToolsResult,
     PaginatedRequestParams,
     Tool,
@@ -33,8 +34,9 @@ from gateway.errors import GatewayError
 from gateway.model import Bearer, Caller, ToolRequest
 from gateway.transport import Line, catalogue
 from gateway.transport.asgi import Reply
+from gateway.transport.elicit import Address, addressed
 from gateway.transport.errors import Answers
-from gateway.transport.results import failed, succeeded
+from gateway.transport.results import refused, succeeded
 
 _EXCHANGE = "gateway.exchange"
 
@@ -47,6 +49,8 @@ class Exchange:
     caller: Caller
     source: str
     call_id: str
+    opens_addresses: bool = False
+    """Whether the client can be asked to open an address (`elicit.py`)."""
     refused: Reply | None = None
     """An answer that a handler cannot give through the SDK, such as a challenge."""
 
@@ -54,8 +58,9 @@ class Exchange:
 class Fallback:
     """The SDK's server, wired to the line."""
 
-    def __init__(self, line: Line, tools: catalogue.Catalogue, answers: Answers) -> None:
+    def __init__(self, line: Line, tools: catalogue.Catalogue, answers: Answers, address: Address) -> None:
         self._line = line
+        self._address = address
         self._tools = tools
         self._answers = answers
         self.server: Server[Any] = Server(
@@ -108,7 +113,7 @@ class Fallback:
 
     async def _call_tool(
         self, context: ServerRequestContext[Any, Any], params: CallToolRequestParams
-    ) -> CallToolResult:
+    ) -> CallToolResult | InputRequiredResult:
         exchange = _exchange(context)
         request = ToolRequest(
             name=params.name,
@@ -119,17 +124,26 @@ class Fallback:
         )
         try:
             result = await self._line.call(exchange.bearer, request)
-        except Exception as problem:
-            exchange.refused = self._answers(
-                problem,
-                exchange.call_id,
-                context.request_id,
-                modern=context.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS,
-            )
-            if exchange.refused is not None or not isinstance(problem, GatewayError):
-                raise MCPError(INVALID_PARAMS, "refused") from None  # replaced by `refused`
-            return CallToolResult.model_validate(failed(problem, exchange.call_id))
+        except Exception as raised:
+            return self._refused(addressed(raised, exchange.caller, self._address), context, exchange)
         return CallToolResult.model_validate(succeeded(result))
+
+    def _refused(
+        self, problem: Exception, context: ServerRequestContext[Any, Any], exchange: Exchange
+    ) -> CallToolResult | InputRequiredResult:
+        modern = context.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS
+        exchange.refused = self._answers(
+            problem,
+            exchange.call_id,
+            context.request_id,
+            modern=modern,
+            opens_addresses=exchange.opens_addresses,
+        )
+        if exchange.refused is not None or not isinstance(problem, GatewayError):
+            raise MCPError(INVALID_PARAMS, "refused") from None  # replaced by `refused`
+        fields = refused(problem, exchange.call_id, opens_addresses=modern and exchange.opens_addresses)
+        kind = InputRequiredResult if "inputRequests" in fields else CallToolResult
+        return kind.model_validate(fields)
 
 
 def _exchange(context: ServerRequestContext[Any, Any]) -> Exchange:

@@ -50,11 +50,12 @@ from gateway.transport.asgi import (
 )
 from gateway.transport.bearer import bearer_of, token_in_query
 from gateway.transport.catalogue import STAMP, Catalogue
+from gateway.transport.elicit import Address, addressed, as_it_is, opens_addresses, remembered
 from gateway.transport.envelope import Envelopes, ordinary
 from gateway.transport.errors import Answers, protocol_error
 from gateway.transport.fallback import Exchange, Fallback
 from gateway.transport.metadata import metadata_url
-from gateway.transport.results import failed, succeeded
+from gateway.transport.results import refused, succeeded
 from gateway.transport.web import Guard, method_not_allowed, told
 
 _ROUTING = (MCP_PROTOCOL_VERSION_HEADER, MCP_METHOD_HEADER, MCP_NAME_HEADER)
@@ -73,13 +74,15 @@ class McpEndpoint:
         allowed_origins: Iterable[str] = (),
         scopes: Iterable[str] = ("jira:read", "jira:write"),
         path: str = "/mcp",
+        address: Address = as_it_is,
     ) -> None:
         self._line = line
+        self._address = address
         self._guard = Guard(public_url, allowed_hosts, allowed_origins)
         self._answers = Answers(metadata_url(public_url, path), scopes)
         self._catalogue = Catalogue(tools)
         self._envelopes = Envelopes()
-        self._fallback = Fallback(line, self._catalogue, self._answers)
+        self._fallback = Fallback(line, self._catalogue, self._answers, address)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -126,8 +129,10 @@ class McpEndpoint:
         except TooLarge:
             return told(413, f"The request body is larger than {limits.REQUEST_BYTES} bytes.")
         message = jsonrpc.read(body)
-        exchange = Exchange(bearer, caller, source, call_id)
-        serve = self._modern if _is_modern(headers, message) else self._handshake
+        modern = _is_modern(headers, message)
+        opens = opens_addresses(headers, message, modern=modern)
+        exchange = Exchange(bearer, caller, source, call_id, opens)
+        serve = self._modern if modern else self._handshake
         try:
             return await serve(message, scope, headers, receive, exchange)
         except (HungUp, jsonrpc.Malformed):
@@ -186,8 +191,9 @@ class McpEndpoint:
             if message.method == "ping":
                 return _ok(message.id, b"{}")
             if message.method == "initialize" and self._envelopes.initialize(version, params):
-                return _ok(message.id, self._catalogue.initialized(params["protocolVersion"]))
-        return await self._unusual(message, scope, receive, exchange)
+                reply = _ok(message.id, self._catalogue.initialized(params["protocolVersion"]))
+                return remembered(reply, message)
+        return remembered(await self._unusual(message, scope, receive, exchange), message)
 
     async def _call(
         self,
@@ -210,14 +216,15 @@ class McpEndpoint:
             fields = succeeded(await unless_hung_up(receive, self._line.call(exchange.bearer, request)))
         except HungUp:
             raise
-        except Exception as problem:
-            answer = self._answers(problem, exchange.call_id, id, modern=modern)
+        except Exception as raised:
+            problem, opens = addressed(raised, exchange.caller, self._address), exchange.opens_addresses
+            answer = self._answers(problem, exchange.call_id, id, modern=modern, opens_addresses=opens)
             if answer is not None:
                 return answer
             assert isinstance(problem, GatewayError)
-            fields = failed(problem, exchange.call_id)
+            fields = refused(problem, exchange.call_id, opens_addresses=modern and opens)
         if modern:
-            fields["resultType"] = "complete"
+            fields.setdefault("resultType", "complete")
             fields["_meta"] = {**fields.get("_meta", {}), **STAMP}
         return _ok(id, orjson.dumps(fields))
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from gateway.errors import GatewayError
+from gateway.errors import ConsentRequired, GatewayError
 from gateway.model import Result
+from gateway.transport.elicit import input_required
 
 ERROR_META_KEY = "jira-agent-gateway/error"
 """Key in a failed result's `_meta`: `{code, rules, call, retryable}`."""
@@ -21,7 +22,7 @@ def succeeded(result: Result) -> dict[str, Any]:
 def failed(problem: GatewayError, call_id: str) -> dict[str, Any]:
     """One sentence with the next step, and facts for programs in `_meta`."""
     return {
-        "content": [{"type": "text", "text": f"{problem.public} (call {call_id})"}],
+        "content": [{"type": "text", "text": f"{_told(problem)} (call {call_id})"}],
         "isError": True,
         "_meta": {
             ERROR_META_KEY: {
@@ -32,3 +33,15 @@ def failed(problem: GatewayError, call_id: str) -> dict[str, Any]:
             }
         },
     }
+
+
+def refused(problem: GatewayError, call_id: str, *, opens_addresses: bool) -> dict[str, Any]:
+    """A 2026-07-28 result: `failed`, or a request to open the address that the problem names."""
+    if opens_addresses and isinstance(problem, ConsentRequired) and problem.url:
+        return input_required(problem).model_dump(mode="json", by_alias=True, exclude_none=True)
+    return failed(problem, call_id)
+
+
+def _told(problem: GatewayError) -> str:
+    url = getattr(problem, "url", "")
+    return f"{problem.public} Open {url} in your browser." if url else problem.public

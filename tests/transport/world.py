@@ -256,9 +256,9 @@ def web(line: FakeLine, public_url: str, **options: Any) -> ASGIApp:
 
 
 @asynccontextmanager
-async def world(**options: Any) -> AsyncIterator[World]:
+async def world(*, line: FakeLine | None = None, **options: Any) -> AsyncIterator[World]:
     """A served web face and a client."""
-    line, port = FakeLine(), free_port()
+    line, port = line or FakeLine(), free_port()
     url = f"http://127.0.0.1:{port}"
     app = web(line, url, **options)
     async with serving(app, port), httpx2.AsyncClient(timeout=10, verify=TLS) as client:
