@@ -28,7 +28,7 @@ class Browser:
 
     def __init__(self, person: Person) -> None:
         self._person = person
-        self._filled: dict[str, frozenset[str]] = {}
+        self._filled: set[frozenset[str]] = set()
         # Browsers count loopback as secure and send `Secure` cookies there; this jar is told to.
         policy = DefaultCookiePolicy(secure_protocols=("https", "wss", "http"))
         self._http = httpx2.AsyncClient(
@@ -64,10 +64,9 @@ class Browser:
         page = Page.of(reply.text)
         known = self._answers() if page.form else {}
         wanted = frozenset(page.fields.keys() & known.keys())
-        where = urlsplit(str(reply.url)).path
-        if not page.form or self._filled.get(where) == wanted:
+        if not page.form or wanted in self._filled:  # the same questions again: an answer was wrong
             raise Refused("login", page.said or f"a page that cannot be filled in: {page.text[:300]}")
-        self._filled[where] = wanted
+        self._filled.add(wanted)
         fields = {**page.fields, **{name: known[name] for name in wanted}}
         return await self._http.post(
             urljoin(str(reply.url), page.action),
@@ -95,7 +94,9 @@ class Page(HTMLParser):
         self.form, self.action, self.fields = False, "", dict[str, str]()
         self.text = ""
         self._alerts: list[str] = []
-        self._in_alert = self._in_form = False
+        self._in_form = False
+        self._alert, self._depth = "", 0
+        self._hidden = False
 
     @classmethod
     def of(cls, html: str) -> Self:
@@ -117,19 +118,26 @@ class Page(HTMLParser):
             self.fields[given["name"]] = given.get("value", "")
         elif tag == "button" and self._in_form and given.get("name"):
             self.fields.setdefault(given["name"], given.get("value", ""))
-        told = given.get("class", "") + given.get("id", "")
-        self._in_alert = (
-            given.get("role") == "alert" or "input-error" in told or given.get("aria-live") == "polite"
-        )
+        self._hidden = tag in ("script", "style")
+        complains = given.get("role") == "alert" or "aria-live" in given
+        if not self._alert and complains:
+            self._alert, self._depth = tag, 1
+        elif tag == self._alert:
+            self._depth += 1
 
     def handle_endtag(self, tag: str) -> None:
-        self._in_alert = False
+        self._hidden = False
+        if tag == self._alert:
+            self._depth -= 1
+            self._alert = tag if self._depth else ""
         if tag == "form":
             self._in_form = False
 
     def handle_data(self, data: str) -> None:
+        if self._hidden:
+            return
         self.text += data + " "
-        if self._in_alert:
+        if self._alert:
             self._alerts.append(data)
 
 
@@ -141,9 +149,13 @@ async def code_flow(
     scope: str,
     acr: str | None = None,
     resource: str | None = None,
+    auth: tuple[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Tokens:
     """The authorization code flow with PKCE (RFC 7636) as `person`, from the provider's `metadata`.
 
+    `auth` is id and secret of a confidential client (`client_secret_basic`); `headers` go to the token
+    endpoint.
     `state` and `iss` (RFC 9207, where the metadata announces it) are checked. Raises `Refused`.
     """
     verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(16)
@@ -160,21 +172,22 @@ async def code_flow(
         **({"resource": resource} if resource else {}),
     }
     async with Browser(person) as browser:
-        answer = await browser.open(f"{metadata['authorization_endpoint']}?{urlencode(asked)}")
-    if "error" in answer:
-        raise Refused(answer["error"], answer.get("error_description", ""))
-    assert answer["state"] == state
+        landed = await browser.open(f"{metadata['authorization_endpoint']}?{urlencode(asked)}")
+    if "error" in landed:
+        raise Refused(landed["error"], landed.get("error_description", ""))
+    assert landed["state"] == state
     if metadata.get("authorization_response_iss_parameter_supported"):
-        assert answer["iss"] == metadata["issuer"]
+        assert landed["iss"] == metadata["issuer"]
     form = {
         "grant_type": "authorization_code",
-        "code": answer["code"],
+        "code": landed["code"],
         "redirect_uri": REDIRECT,
         "client_id": client,
         "code_verifier": verifier,
         **({"resource": resource} if resource else {}),
     }
-    return Tokens.of(await post_form(metadata["token_endpoint"], form), client)
+    answer = await post_form(metadata["token_endpoint"], form, auth=auth, headers=headers)
+    return Tokens.of(answer, client)
 
 
 async def refreshed(metadata: Mapping[str, Any], tokens: Tokens, **more: str) -> Tokens:
@@ -189,7 +202,11 @@ async def refreshed(metadata: Mapping[str, Any], tokens: Tokens, **more: str) ->
 
 
 async def post_form(
-    url: str, form: Mapping[str, str], *, auth: tuple[str, str] | None = None
+    url: str,
+    form: Mapping[str, str],
+    *,
+    auth: tuple[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """POST a form, the JSON answer back. Raises `Refused` with the OAuth error (RFC 6749 §5.2)."""
     async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:

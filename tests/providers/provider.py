@@ -79,6 +79,8 @@ class Provider(Protocol):
     issuer: str
     jira_audience: str
     """`aud` of the tokens that its exchange gives for Jira."""
+    metadata: Mapping[str, Any]
+    """Its own metadata (OpenID Connect Discovery 1.0 §3), once it runs."""
     mfa: str
     """The `acr` value to ask for, and to get, when a second factor is wanted."""
 

@@ -1,0 +1,178 @@
+"""A whole gateway between one provider and a sandbox Jira that trusts this provider's tokens.
+
+assistant ──token──> gateway ──exchange──> provider
+                        └──exchanged token──> Jira, which verifies it with the provider's keys
+"""
+
+import itertools
+import json
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import httpx2
+
+from gateway.app import Gateway
+from gateway.audit import months
+from gateway.audit.sqlite import Looking
+from gateway.config import load
+from gateway.credential.chosen import ChosenSource
+from gateway.credential.sources.exchange import ExchangeSource
+from sandbox.jira import create_app
+from sandbox.serve import Served, free_port, listen
+from tests.providers.provider import GatewaySettings, Parties, Provider
+
+VERSION = "2026-07-28"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back from one call, whatever its form."""
+
+    status: int
+    challenge: str
+    """`WWW-Authenticate`"""
+    body: dict[str, Any]
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The tool's result; it must have succeeded."""
+        assert self.status == 200, (self.status, self.challenge, self.body)
+        result: dict[str, Any] = self.body["result"]
+        assert not result.get("isError"), result
+        return result
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The structured content of a success."""
+        data: dict[str, Any] = self.result["structuredContent"]
+        return data
+
+    @property
+    def refusal(self) -> str:
+        """The text of a tool result that is an error."""
+        assert self.status == 200, (self.status, self.challenge, self.body)
+        assert self.body["result"].get("isError"), self.body
+        return str(self.body["result"]["content"][0]["text"])
+
+
+class Place:
+    """`async with Place(folder, make) as place`: provider, Jira and gateway, served on loopback."""
+
+    def __init__(self, folder: Path, make: Callable[[Parties], Provider]) -> None:
+        self.folder = folder
+        self._make = make
+        self._ids = itertools.count(1)
+        self._stack = AsyncExitStack()
+        self.provider: Provider
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            sock = listen("127.0.0.1", 0)
+            self.jira_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+            self.public_url = f"http://127.0.0.1:{free_port('127.0.0.1')}"
+            self.url = f"{self.public_url}/mcp"
+            parties = Parties(gateway=self.url, jira=self.jira_url, folder=self.folder)
+            self.provider = await stack.enter_async_context(self._make(parties))
+            jira = create_app(self.provider.jira_claims, base_url=self.jira_url)
+            self.jira = jira.state
+            await stack.enter_async_context(Served(jira, sock))
+            config = self.folder / "gateway.toml"
+            config.write_text(toml(self.provider.settings(), self.public_url, self.jira_url))
+            self.settings = load(config, {})
+            self.gateway = Gateway(self.settings)
+            served = Served(self.gateway.app, listen("127.0.0.1", self.settings.server.port))
+            await stack.enter_async_context(served)
+            self.http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=60))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def exchange(self) -> ExchangeSource:
+        """The credential source."""
+        chosen = self.gateway.sites[0].credentials
+        assert isinstance(chosen, ChosenSource)
+        source = chosen._offers[0].source
+        assert isinstance(source, ExchangeSource)
+        return source
+
+    def forget(self, user: str) -> None:
+        """Drop the kept grants of `user`, so that the next call exchanges."""
+        self.exchange.forget(self.provider.issuer, self.provider.subject(user))
+
+    async def call(self, bearer: str, tool: str, **arguments: Any) -> Answer:
+        """One tools/call over HTTP, in the modern era."""
+        message = {
+            "jsonrpc": "2.0",
+            "id": next(self._ids),
+            "method": "tools/call",
+            "params": {
+                "name": tool,
+                "arguments": arguments,
+                "_meta": {
+                    "io.modelcontextprotocol/protocolVersion": VERSION,
+                    "io.modelcontextprotocol/clientCapabilities": {},
+                    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+                },
+            },
+        }
+        headers = {
+            "Authorization": f"Bearer {bearer}",
+            "MCP-Protocol-Version": VERSION,
+            "Mcp-Method": "tools/call",
+            "Mcp-Name": tool,
+            "Accept": "application/json, text/event-stream",
+        }
+        reply = await self.http.post(self.url, json=message, headers=headers)
+        body = reply.json() if reply.content else {}
+        return Answer(reply.status_code, reply.headers.get("www-authenticate", ""), body)
+
+    def records(self) -> list[dict[str, Any]]:
+        """The record, oldest first."""
+        found = []
+        for file in months.files(self.settings.audit.dir):
+            with Looking(file) as opened:
+                found += [json.loads(body) for _, body in opened.newest(1_000_000)]
+        return found
+
+
+def toml(provider: GatewaySettings, public_url: str, jira_url: str) -> str:
+    """The gateway.toml of a gateway between `provider` and the Jira at `jira_url`."""
+    text = json.dumps  # a JSON string, and a list of them, is also TOML
+    resource = f"resource = {text(provider.resource)}" if provider.resource else ""
+    return f"""\
+[server]
+public_url = {text(public_url)}
+port = {public_url.rsplit(":", 1)[1]}
+
+[[identity.issuers]]
+issuer = {text(provider.issuer)}
+profile = {text(provider.profile)}
+audience = {text(provider.audience)}
+beside = {text(provider.beside)}
+
+[jira]
+url = {text(jira_url)}
+name = "sandbox"
+
+[jira.credential]
+source = "exchange"
+token_endpoint = {text(provider.token_endpoint)}
+client_id = {text(provider.client_id)}
+client_secret = {text(provider.client_secret)}
+audience = {text(provider.jira_audience)}
+read_scope = {text(provider.read_scope)}
+write_scope = {text(provider.write_scope)}
+harmless_scopes = {text(provider.harmless_scopes)}
+outlives = {provider.outlives}
+{resource}
+
+[audit]
+dir = "data/audit"
+second = "data/audit-checkpoints"
+"""

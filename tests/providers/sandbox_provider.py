@@ -1,0 +1,90 @@
+"""The sandbox's own identity provider behind the face of a `Provider`."""
+
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
+from sandbox.idp import ACR_MFA, GATEWAY_CLIENT_ID, GATEWAY_CLIENT_SECRET, Idp, create_app
+from sandbox.serve import Served, listen
+from tests.providers.browser import code_flow, fetched, refreshed
+from tests.providers.provider import ASSISTANT, WRITE, GatewaySettings, Parties, Tokens
+
+
+class SandboxProvider:
+    """A `Provider` (see `provider.py`), in this event loop; `idp` has its knobs."""
+
+    name = "sandbox"
+    mfa = ACR_MFA
+
+    def __init__(self, parties: Parties) -> None:
+        self.parties = parties
+        self.jira_audience = parties.jira
+        self.issuer = ""
+        self.idp: Idp
+        self.metadata: dict[str, Any] = {}
+        self._given: dict[str, list[str]] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        sock = listen("127.0.0.1", 0)
+        self.issuer = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        app = create_app(
+            issuer=self.issuer,
+            gateway_resource=self.parties.gateway,
+            jira_audience=self.jira_audience,
+            people=self.parties.people,
+        )
+        self.idp = app.state.idp
+        await self._stack.enter_async_context(Served(app, sock))
+        self.metadata = await fetched(f"{self.issuer}/.well-known/openid-configuration")
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.aclose()
+
+    def settings(self) -> GatewaySettings:
+        return GatewaySettings(
+            issuer=self.issuer,
+            profile="rfc9068",
+            audience=self.parties.gateway,
+            token_endpoint=self.metadata["token_endpoint"],
+            client_id=GATEWAY_CLIENT_ID,
+            client_secret=GATEWAY_CLIENT_SECRET,
+            jira_audience=self.jira_audience,
+        )
+
+    async def token(
+        self, user: str, scope: str = WRITE, *, acr: str | None = None, client: str = ASSISTANT
+    ) -> Tokens:
+        """`acr` changes nothing: whoever has a second factor is asked for it at every sign-in."""
+        tokens = await code_flow(
+            self.parties.people[user],
+            self.metadata,
+            client=client,
+            scope=scope,
+            acr=acr,
+            resource=self.parties.gateway,
+        )
+        self._given.setdefault(user, []).append(tokens.refresh)
+        return tokens
+
+    async def refresh(self, tokens: Tokens) -> Tokens:
+        return await refreshed(self.metadata, tokens, resource=self.parties.gateway)
+
+    async def sign_out(self, user: str) -> None:
+        """Its sign-ins have no sessions; their refresh tokens end."""
+        for token in self._given.pop(user, []):
+            link = self.idp.refresh._links.get(token)
+            if link is not None:
+                link.family.revoked = True
+
+    async def disable(self, user: str) -> None:
+        self.idp.disabled.add(user)
+
+    async def enable(self, user: str) -> None:
+        self.idp.disabled.discard(user)
+
+    def subject(self, user: str) -> str:
+        return user
+
+    async def jira_claims(self, token: str) -> dict[str, Any] | None:
+        return await self.idp.jira_claims(token)
