@@ -105,8 +105,10 @@ def gateway(port: int, upstream: int) -> Target:
     settings.write_text(
         f"""[server]\npublic_url = "{public}"\nport = {port}
 [[identity.issuers]]\nissuer = "{base}/idp"
-[credential]\ntoken_endpoint = "{base}/idp/token"\nclient_id = "gateway"\nclient_secret = "bench"
-audience = "{base}"\n[jira]\nurl = "{base}"\nname = "bench"
+roles = [{{ group = "staff", role = "staff" }}]
+[jira]\nurl = "{base}"\nname = "bench"
+[jira.credential]\ntoken_endpoint = "{base}/idp/token"\nclient_id = "gateway"\nclient_secret = "bench"
+audience = "{base}"
 [policy]\ndir = "{ROOT / "policies"}"\n[audit]\ndir = "audit"\nsecond = "checkpoints"
 """,
         encoding="utf-8",

@@ -7,12 +7,13 @@ aiohttp is used because its client costs a seventh of httpx2's on this path (doc
 import asyncio
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
 import aiohttp
+import msgspec
+from multidict import CIMultiDictProxy
 from yarl import URL
 
 from gateway import limits
@@ -34,25 +35,31 @@ class UnusableReply(OutwardError):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """An answer: status, headers (case-insensitive), whole body."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: CIMultiDictProxy[str]
     body: bytes
 
+    def said(self, header: str) -> str:
+        """A header's value; one that came twice is joined with commas (RFC 9110 §5.3): neither is overlooked."""
+        values = self.headers.getall(header, ())
+        return values[0] if len(values) == 1 else ", ".join(values)
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+
+class Ask(msgspec.Struct, frozen=True):
     """One request. `url` must already be percent-encoded."""
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = {}
+    body: bytes | None = None
     seconds: float = limits.UPSTREAM_SECONDS
     max_bytes: int = limits.UPSTREAM_BYTES
+
+    def __repr__(self) -> str:
+        return f"Ask({self.method} {_origin(self.url)})"  # headers and body hold credentials
 
 
 class Outward:

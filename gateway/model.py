@@ -1,13 +1,17 @@
 """The nouns of the line. Each is frozen; none can print a secret.
 
+Those that are made anew for every call are `msgspec.Struct`s, which cost a fifth of a frozen dataclass.
+
 Unverified and verified data have different types, so the type checker proves that nobody reads
 a claim that was not checked: a `Bearer` is what came in, `VerifiedClaims` is what it proved.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NewType, Protocol
+
+import msgspec
 
 from gateway.errors import Denied
 
@@ -108,8 +112,7 @@ class Account:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolRequest:
+class ToolRequest(msgspec.Struct, frozen=True):
     """What was asked, as it came over the wire. Not yet validated."""
 
     name: str
@@ -122,8 +125,7 @@ class ToolRequest:
     """Our correlation id: in the record, in the log and in the error text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(msgspec.Struct, frozen=True):
     """A thing in Jira that policy decides about, with the facts that Jira returned.
 
     `kind` is the Cedar entity type (`Issue`, `Project`, `Site`). `id` is the issue key, project key
@@ -132,11 +134,10 @@ class Resource:
 
     kind: str
     id: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(msgspec.Struct, frozen=True):
     """A request bound to its tool and caller: valid, typed, not yet allowed."""
 
     caller: Caller
@@ -188,8 +189,7 @@ class Obligation:
     maximum: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The policy's answer: effect, the rules behind it, the exact version, and what was asked."""
 
     allowed: bool
@@ -275,8 +275,7 @@ class Answer(Protocol):
         """The compact form that is released."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """What the assistant gets: structured content that fits the output schema, and short text."""
 
     structured: Mapping[str, Any]

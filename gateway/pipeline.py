@@ -7,7 +7,6 @@ that failed, and the trail has written it down before it leaves.
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -131,7 +130,7 @@ class Pipeline:
 
     async def _again(self, order: GrantOrder, trail: Trail, refused: Grant) -> Grant:
         """Another grant for the same order, when Jira refused the first as expired."""
-        grant = await self.credentials.grant(replace(order, refused=refused))
+        grant = await self.credentials.grant(GrantOrder(order.caller, order.effect, refused))
         trail.granted(grant)
         return grant
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, get_type_hints
 
 import jsonschema_rs
+import msgspec
 import orjson
 
 from gateway import jql
@@ -67,8 +68,7 @@ READ_SCOPE = "jira:read"
 WRITE_SCOPE = "jira:write"
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(msgspec.Struct, frozen=True):
     """What was looked at, and the resources in it that policy must decide on."""
 
     resources: tuple[Resource, ...]
@@ -119,8 +119,7 @@ class Tool:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(msgspec.Struct, frozen=True):
     """A valid call of one tool, ready to look and to act."""
 
     tool: Tool
@@ -128,13 +127,15 @@ class Bound:
 
     def under(self, admitted: Decision) -> "Bound":
         """The same call within what was admitted: its JQL narrowed, its page capped."""
+        if admitted.narrowing is None and not admitted.obligations:
+            return self
         arguments = dict(self.call.arguments)
         for p in self.tool.parameters:
             if p.kind is Kind.JQL and admitted.narrowing is not None:
                 arguments[p.name] = jql.narrow(arguments[p.name], admitted.narrowing)
             if p.name == "max_results" and admitted.maximum is not None:
                 arguments[p.name] = min(arguments[p.name], admitted.maximum)
-        return replace(self, call=replace(self.call, arguments=arguments))
+        return Bound(self.tool, msgspec.structs.replace(self.call, arguments=arguments))
 
     async def look(self, jira: JiraSession) -> Sight:
         """As the caller: for a read the answer itself, for a write its target."""
@@ -152,13 +153,13 @@ class Bound:
         if self.tool.exact is None or sight.looked is None:
             return self
         exact = self.tool.exact(sight.looked, self.call.arguments)
-        return replace(self, call=replace(self.call, input={**self.call.input, **exact}))
+        return Bound(self.tool, msgspec.structs.replace(self.call, input={**self.call.input, **exact}))
 
     def checked(self, result: Result) -> Result:
         """`result`, if it has the promised form. Otherwise raises `Unavailable`, or after a write `OutcomeUnknown`."""
-        problem = next(self.tool.answer_validator.iter_errors(result.structured), None)
-        if problem is None:
+        if self.tool.answer_validator.is_valid(result.structured):
             return result
+        problem = next(self.tool.answer_validator.iter_errors(result.structured))
         where = ".".join(map(str, problem.schema_path))
         if self.tool.effect is Effect.READ:
             raise Unavailable(
@@ -276,9 +277,8 @@ class Registry:
         if found is None:
             raise UnknownTool
         given = {} if request.arguments is None else request.arguments
-        problem = next(found.validator.iter_errors(given), None)
-        if problem is not None:
-            raise InvalidCall(explained(problem))
+        if not found.validator.is_valid(given):
+            raise InvalidCall(explained(next(found.validator.iter_errors(given))))
         arguments = cleaned(found.parameters, given)
         target = arguments[found.target.parameter] if found.target.parameter else ""
         return Bound(

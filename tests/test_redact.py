@@ -1,13 +1,14 @@
 """What policy hides never leaves, whatever else happens."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.errors import Denied, Unavailable
 from gateway.jira.values import HIDDEN, cut

@@ -37,6 +37,7 @@ Heard = Callable[[int, str], None]
 Renew = Callable[[Grant], Awaitable[Grant]]
 
 _API = "/rest/api/3/"
+_SIMPLE = re.compile(r"[A-Za-z0-9_-]+")
 _UNSAFE = re.compile(r"[/\\%?#;\x00-\x20\x7f]|\.\.")
 _FAILED = ("AUTHENTICATED_FAILED", "AUTHENTICATION_DENIED", "OUT")
 _NAMELESS = frozenset({401, 403, 408, 429})
@@ -89,7 +90,7 @@ class JiraClient:
 
     def recognise(self, grant: Grant, reply: Reply) -> None:
         """Raises `Unavailable` (part `credential`) when Jira answered as anybody but the person."""
-        account = _said(reply, "x-aaccountid")
+        account = reply.said("X-AAccountId")
         if account in ("", "anonymous"):
             if account or not (reply.status in _NAMELESS or reply.status >= 500 or 300 <= reply.status < 400):
                 raise _not_them(f"status {reply.status} without X-AAccountId")
@@ -175,7 +176,7 @@ class Session:
     async def _send(self, method: str, url: str, json: Json, *, read: bool) -> Reply:
         reply = await exchange(self._client.outward, self._ask(method, url, json), read=read)
         if self._heard is not None:
-            self._heard(reply.status, (_said(reply, "x-arequestid") or _said(reply, "atl-traceid"))[:100])
+            self._heard(reply.status, (reply.said("X-ARequestId") or reply.said("atl-traceid"))[:100])
         return reply
 
     def _ask(self, method: str, url: str, json: Json) -> Ask:
@@ -190,12 +191,15 @@ class Session:
 
 def _url(base: str, path: tuple[str, ...], params: Mapping[str, str | int] | None) -> str:
     """Each segment must be one segment also for whoever decodes it once too often. Raises `InvalidCall`."""
-    for segment in path:
-        if not segment or segment == "." or _UNSAFE.search(segment):
-            raise InvalidCall("A key or id is not well formed; correct it and call again.")
-    quoted = "/".join(quote(segment, safe="") for segment in path)
+    quoted = "/".join([segment if _SIMPLE.fullmatch(segment) else _quoted(segment) for segment in path])
     query = f"?{_encoded(tuple(params.items()))}" if params else ""
     return f"{base}{_API}{quoted}{query}"
+
+
+def _quoted(segment: str) -> str:
+    if not segment or segment == "." or _UNSAFE.search(segment):
+        raise InvalidCall("A key or id is not well formed; correct it and call again.")
+    return quote(segment, safe="")
 
 
 @lru_cache(256)
@@ -220,14 +224,9 @@ def _value(reply: Reply, form: Any, *, read: bool) -> Json:
 
 
 def _refuse_failed_sign_in(reply: Reply) -> None:
-    reason = _said(reply, "x-seraph-loginreason").upper()
-    if any(failed in re.split(r"[,\s]+", reason) for failed in _FAILED):
+    reason = reply.said("X-Seraph-LoginReason").upper()
+    if reason and any(failed in re.split(r"[,\s]+", reason) for failed in _FAILED):
         raise _not_them(f"X-Seraph-LoginReason: {reason[:60]}")
-
-
-def _said(reply: Reply, header: str) -> str:
-    """A header's value; one that came twice is joined with commas (RFC 9110 §5.3): neither is overlooked."""
-    return ", ".join(value for name, value in reply.headers.items() if name.lower() == header)
 
 
 def _plain_url(url: str) -> str:

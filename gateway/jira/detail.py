@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import msgspec
@@ -25,6 +24,7 @@ _SYSTEM = {name.lower(): name for name in SYSTEM_FIELDS}
 _CUSTOM = re.compile(r"customfield_[0-9]{1,12}", re.IGNORECASE)
 
 
+_RELATED = ("parent", "subtasks", "issuelinks")
 _SHOWN_ANYWAY = {name.lower() for name in _FIELDS}
 
 
@@ -38,7 +38,7 @@ def browse(site: str, key: str) -> str:
 
 
 _ALWAYS = ",".join(_FIELDS)
-_Fields = msgspec.defstruct("_Fields", [(name, Any, msgspec.UNSET) for name in _FIELDS])
+_Fields = msgspec.defstruct("_Fields", [(name, Any, None) for name in _FIELDS])
 
 
 class _Usual(msgspec.Struct):
@@ -48,13 +48,14 @@ class _Usual(msgspec.Struct):
     fields: _Fields | None = None  # type: ignore[valid-type]
 
 
-@dataclass(frozen=True, slots=True)
-class IssueDetail:
+class IssueDetail(msgspec.Struct, frozen=True):
     """`GET issue/{key}`. `asked` are ids or names of further fields that the caller wants to see."""
 
     raw: Json
     site: str
     asked: tuple[str, ...] = ()
+    related: tuple[tuple[str, Resource], ...] | None = None
+    """(relation, the other issue) for each that it shows; None: not yet worked out."""
     shape: ClassVar[type[Shape]] = IssueShape
 
     @staticmethod
@@ -75,17 +76,21 @@ class IssueDetail:
             return cls(await jira.get("issue", key, params=params), jira.site, asked)
         usual = await jira.get("issue", key, params=params, form=_Usual)
         fields = msgspec.structs.asdict(usual.fields) if usual.fields else {}
-        there = {name: value for name, value in fields.items() if value is not msgspec.UNSET}
-        return cls({"key": usual.key, "fields": there}, jira.site)
+        return cls({"key": usual.key, "fields": fields}, jira.site, related=tuple(_relations(fields)))
 
     def resources(self) -> Sequence[Resource]:
         """The issue, then every other issue whose key it would show."""
-        others = {stub.id: stub for _, stub in _relations(self.raw)}
+        others = {stub.id: stub for _, stub in self._related()}
         return (issue_resource(self.raw), *others.values())
 
     def without(self, refused: frozenset[str], fields: frozenset[str], maximum: int | None) -> "IssueDetail":
-        left = _without_stubs(self.raw["fields"], refused)
-        return replace(self, raw={**self.raw, "fields": cut(left, fields)})
+        left = cut(_without_stubs(self.raw["fields"], refused), fields)
+        same = not refused and all(left.get(name) is self.raw["fields"].get(name) for name in _RELATED)
+        related = self.related if same else None
+        return IssueDetail({**self.raw, "fields": left}, self.site, self.asked, related)
+
+    def _related(self) -> tuple[tuple[str, Resource], ...]:
+        return tuple(_relations(self.raw["fields"])) if self.related is None else self.related
 
     def render(self) -> Result:
         fence = Fence()
@@ -119,7 +124,7 @@ class IssueDetail:
             components=labels(fields.get("components")),
             created=minute(fields.get("created")),
             updated=minute(fields.get("updated")),
-            relations=_shown_relations(self.raw),
+            relations=_shown_relations(self._related(), fields),
             fields=_asked(self.raw, self.asked),
             description=body(fields.get("description")),
             comments=comments,
@@ -220,9 +225,9 @@ def _asked(raw: Mapping[str, Any], asked: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _relations(raw: Mapping[str, Any]) -> Iterator[tuple[str, Resource]]:
+def _relations(fields: Mapping[str, Any]) -> Iterator[tuple[str, Resource]]:
     """(relation, the other issue); one that policy could not decide on is left out."""
-    for relation, stub in _stubs(raw["fields"]):
+    for relation, stub in _stubs(fields):
         try:
             yield relation, stub_resource(stub)
         except Unavailable:
@@ -230,7 +235,7 @@ def _relations(raw: Mapping[str, Any]) -> Iterator[tuple[str, Resource]]:
 
 
 def _stubs(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    parent, subtasks, links = (fields.get(name) for name in ("parent", "subtasks", "issuelinks"))
+    parent, subtasks, links = (fields.get(name) for name in _RELATED)
     if isinstance(parent, dict):
         yield "parent", parent
     for subtask in subtasks if isinstance(subtasks, list) else ():
@@ -243,13 +248,14 @@ def _stubs(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield label(name) or "linked to", link[f"{side}Issue"]
 
 
-def _shown_relations(raw: Mapping[str, Any]) -> list[RelationShape]:
-    fields = raw["fields"]
-    found = [RelationShape(relation=name, key=line(stub.id, 40)) for name, stub in _relations(raw)]
+def _shown_relations(
+    related: Sequence[tuple[str, Resource]], fields: Mapping[str, Any]
+) -> list[RelationShape]:
+    found = [RelationShape(relation=name, key=line(stub.id, 40)) for name, stub in related]
     more = len(found) - limits.LABELS_SHOWN
     if more > 0:
         found = [*found[: limits.LABELS_SHOWN], RelationShape(relation="and more", key=str(more))]
-    cut_out = [name for name in ("parent", "subtasks", "issuelinks") if fields.get(name) == HIDDEN]
+    cut_out = [name for name in _RELATED if fields.get(name) == HIDDEN]
     return [*found, *(RelationShape(relation=name, key=HIDDEN) for name in cut_out)]
 
 

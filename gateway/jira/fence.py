@@ -5,6 +5,7 @@ nobody who wrote in Jira could know; the characters of the marks are replaced in
 characters that a person cannot see (controls, bidirectional overrides, tags) are taken out.
 """
 
+import re
 import secrets
 
 _OPEN, _CLOSE = "⟦", "⟧"
@@ -25,6 +26,8 @@ _UNSEEN = {
     )
     for code in range(first, last + 1)
 }
+_FLAT = re.compile(r"(?:[!-{}~]++(?: (?=[!-{}~]))?)*+")
+"""One line of visible ASCII with single blanks, and no column mark: most text, and left as it is."""
 _PLAIN = {**_UNSEEN, ord(_OPEN): "[", ord(_CLOSE): "]", 0x2028: "\n", 0x2029: "\n"}
 
 
@@ -58,14 +61,10 @@ def plain(text: str) -> str:
 
 def line(text: str, limit: int) -> str:
     """`text` as one line of at most `limit` characters, cut with `…`; `|`, our column mark, is replaced."""
-    if len(text) <= limit and text.isascii() and text.isprintable() and _is_flat(text):
+    if len(text) <= limit and _FLAT.fullmatch(text):
         return text
     flat = " ".join(plain(text).replace("|", "¦").split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
-
-
-def _is_flat(text: str) -> bool:
-    return "|" not in text and "  " not in text and text[:1] != " " and text[-1:] != " "
 
 
 def capped(text: str, limit: int) -> str:

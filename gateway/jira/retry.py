@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from dataclasses import replace
+
+import msgspec
 
 from gateway import clock, limits
 from gateway.http import Ask, Outward, OutwardError, Reply, UnusableReply
@@ -20,7 +21,7 @@ async def exchange(outward: Outward, ask: Ask, *, read: bool) -> Reply:
     """
     ends = clock.mono() + ask.seconds
     for attempt in range(limits.READ_RETRIES + 1):
-        left = ask if attempt == 0 else replace(ask, seconds=max(ends - clock.mono(), 0.001))
+        left = ask if attempt == 0 else msgspec.structs.replace(ask, seconds=max(ends - clock.mono(), 0.001))
         outcome = await _once(outward, left)
         if not read or not _worth_repeating(outcome) or attempt == limits.READ_RETRIES:
             break

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from gateway.model import Decision, Resource, ToolCall
 from gateway.policy.facts import Circumstances
 from gateway.policy.judge import Judge, Verdict, refused
@@ -32,7 +34,9 @@ def admission(judge: Judge, call: ToolCall, circumstances: Circumstances) -> Dec
         kept = made if made.errors else judge.admissions.put(key, made)
     if question.call and kept.facts:
         who, asked, *more = kept.facts
-        return replace(kept, facts=(who, {**asked, "call": _told(question, circumstances)}, *more))
+        return msgspec.structs.replace(
+            kept, facts=(who, {**asked, "call": _told(question, circumstances)}, *more)
+        )
     return kept
 
 

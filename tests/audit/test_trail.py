@@ -331,7 +331,7 @@ async def test_no_secret_and_no_free_text_is_in_the_file(tmp_path: Path, recorde
 
 async def test_a_query_is_recorded_as_printed() -> None:
     """JQL is what a reviewer needs: it stands in the record as it was run."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from gateway import jql
 
@@ -344,7 +344,7 @@ async def test_a_query_is_recorded_as_printed() -> None:
 
 async def test_a_search_names_what_it_would_show(tmp_path: Path, recorder: Recorder) -> None:
     """The issues whose content an answer would disclose are in the record."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from gateway.model import Resource
 

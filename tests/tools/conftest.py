@@ -1,11 +1,11 @@
 """The tools as the line calls them, on the sandbox's Jira, with a decision that the test chooses."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import jsonschema_rs
 import pytest
+from msgspec.structs import replace
 from starlette.applications import Starlette
 
 from gateway.config import TOOL_MODULES

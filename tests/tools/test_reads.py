@@ -1,9 +1,9 @@
 """The reading tools on the sandbox: as ana and as bo, one request each."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.errors import InvalidCall, JiraRefused, Unavailable
 from gateway.jira.values import HIDDEN

@@ -11,7 +11,7 @@ Mark = Any
 Run = tuple[str, tuple[Mark, ...]]
 
 _DELIMITERS = {"strong": "**", "em": "*", "strike": "~~"}
-_SUSPECTS = "\\`*_]<~&\n\r"
+_SUSPECT = re.compile(r"[\\`*_\]<~&\n\r]")
 # Only where the sign could mean something, so that ordinary prose stays as it was written.
 _SPECIAL = re.compile(
     r"""\\(?=[!-/:-@\[-`{-~]|\s*$)  # a backslash before punctuation
@@ -57,11 +57,9 @@ def escaped(text: str, *, in_link: bool = False) -> str:
         for sign, part in zip(signs, parts[1:], strict=True):
             done += ("\\", sign, escaped(part))
         return "".join(done)
-    for sign in _SUSPECTS:
-        if sign in text:
-            text = _NEWLINES.sub(" ", text)
-            return _SPECIAL.sub(r"\\\g<0>", text)
-    return text
+    if _SUSPECT.search(text) is None:
+        return text
+    return _SPECIAL.sub(r"\\\g<0>", _NEWLINES.sub(" ", text))
 
 
 def code_span(text: str) -> str:

@@ -19,6 +19,8 @@ _LINE_START = re.compile(
     r"(?:#{1,6}|[-+*]|[0-9]{1,9}(?=[.)]))(?=[.)]?(?:\s|$))|>|[-:|= ]+$|\[[ xX]\](?:\s|$)"
 )
 _STARTERS = frozenset("#>+-*:|=[0123456789")
+_AS_IT_STANDS = re.compile(r" *[A-Za-z(\"'][ !-%'-)+-;=?-\[^a-}]*")
+"""Visible ASCII that begins no block and holds no sign that Markdown could read (`inline.escaped`)."""
 _FENCE = re.compile(r"`{3,}")
 _UNSAFE = re.compile(r"[\s\x00-\x1f]*(?:javascript|vbscript|file|data):", re.IGNORECASE)
 """Links that no Markdown makes: only their words are shown."""
@@ -57,7 +59,7 @@ def _blocks(nodes: list[dict[str, Any]], depth: int) -> list[str]:
     for node in nodes:
         kind = node.get("type")
         if kind == "paragraph":
-            text = _lines(node, depth)
+            text = _prose(node) or _lines(node, depth)
         elif isinstance(kind, str) and kind in _LISTS:
             # Neighbouring lists would grow together: every second one has another marker.
             second = _family(kind) == previous and not second
@@ -106,6 +108,17 @@ def _block(node: dict[str, Any], kind: Any, depth: int) -> str:
         case "blockCard" | "embedCard" | "media" | "text":
             return _lines({"content": [node]}, depth)
     return _unsupported(kind)
+
+
+def _prose(node: dict[str, Any]) -> str:
+    """A paragraph of one plain text that Markdown reads as it stands: most of them. Else empty."""
+    content = node.get("content")
+    only = content[0] if isinstance(content, list) and len(content) == 1 else None
+    if isinstance(only, dict) and only.keys() == _BLANK.keys() and only["type"] == "text":
+        text = only["text"]
+        if isinstance(text, str) and _AS_IT_STANDS.fullmatch(text):
+            return text.strip(" ")
+    return ""
 
 
 def _lines(node: dict[str, Any], depth: int) -> str:
