@@ -135,6 +135,9 @@ GROUPS_CACHED = 10_000
 DIRECTORY_SECONDS = 5.0
 """seconds for one request to a directory: callers wait for it."""
 
+DIRECTORY_PAGES = 20
+"""pages of one person's groups: twice what `GROUPS_READ` needs at 200 a page."""
+
 ROLE_RULES = 1_000
 """rules of one provider's `roles` table."""
 
@@ -230,3 +233,71 @@ SECRET_REMIND_SECONDS = 86_400.0
 
 SAID_CHARS = 400
 """characters of a provider's refusal in our log: its sentence, not its stack trace."""
+
+LINK_LOOK_SECONDS = 60.0
+"""seconds that a linked grant is used before the vault is asked again: another replica may have refreshed it,
+and Atlassian lets the old access token live for ten minutes only."""
+
+LINK_CONFIRM_SECONDS = 600.0
+"""seconds for a person to say that a Jira account is theirs; as long as the sign-in state in the browser."""
+
+LINK_LIFE_UNTOLD_SECONDS = 300.0
+"""seconds that an access token is taken to live whose life is not told (RFC 6749 §5.1 only recommends it)."""
+
+OUR_JWKS_FRESH_SECONDS = 300
+"""seconds that providers may keep our public keys; the next key is published long before it signs."""
+
+FLOW_SECONDS = 600.0
+"""seconds from the beginning of a sign-in or a connection in the browser to its end: time to find one's phone."""
+
+SESSION_IDLE_SECONDS = 1_800.0
+"""seconds without a visit after which a browser is signed out."""
+
+SESSION_SECONDS = 8 * 3_600.0
+"""seconds after which a browser is signed out in any case: a working day."""
+
+PAGES_SECONDS = 60.0
+"""seconds in which visits of the sign-in and connect pages are counted."""
+
+PAGES_PER_SOURCE = 600
+"""such visits of one source address that is not signed in; behind a proxy that is a whole company."""
+
+PAGES_PER_PERSON = 120
+"""such visits of one person who is signed in: more than anybody clicks."""
+
+FORM_BYTES = 8 * 1024
+"""bytes of a form that a page of ours sends: its fields are tokens of ours."""
+
+DATABASE_CONNECTIONS = 8
+"""connections of one process to its database, and threads that wait for it: PostgreSQL allows 100 in all."""
+
+DATABASE_SECONDS = 5.0
+"""seconds for one piece of work in the database, waiting for a connection included: a person waits for it."""
+
+DATABASE_CONNECT_SECONDS = 3
+"""seconds to reach the database; less than the whole work, so that the reason is told."""
+
+MIGRATION_SECONDS = 300.0
+"""seconds that a starting replica waits for another one that brings the schema up to date."""
+
+DATA_KEY_SECONDS = 300.0
+"""seconds that an unwrapped data key stays in memory: one use of the key service in five minutes and person."""
+
+DATA_KEYS_CACHED = 10_000
+"""unwrapped data keys kept, about 0.5 KiB each."""
+
+KEY_SERVICE_SECONDS = 5.0
+"""seconds for one request to OpenBao or KMS: a person waits for it."""
+
+LINK_TRIES = 64
+"""times that a new link is tried while others link the same: each time one of them got through."""
+
+LINK_TOUCH_SECONDS = 3_600.0
+"""seconds between two notes that a link was used: it is shown to the hour."""
+
+LINK_TOMBSTONE_SECONDS = 86_400.0
+"""seconds that a disconnected link, whose refresh was under way, keeps its generation, so that the late answer
+of that refresh cannot pass for one of a new link."""
+
+INTENTS_READ = 1_000
+"""begun refreshes read at a time by the sweeper: after a crash there are as many as calls in flight."""
