@@ -18,6 +18,7 @@ from gateway.audit.keys import digest_key, signing_key
 from gateway.audit.log import SqliteAuditLog
 from gateway.audit.trail import Recorder
 from gateway.config import Settings
+from gateway.credential.keys import KEY_FILE, ClientKeys
 from gateway.errors import ConfigError, Sealed
 from gateway.gate import Gate
 from gateway.http import Outward
@@ -25,6 +26,7 @@ from gateway.pipeline import Pipeline
 from gateway.site import Common, Providers, Site, site_paths
 from gateway.tool import Registry
 from gateway.transport.health import health_routes
+from gateway.transport.metadata import jwks_routes
 from gateway.transport.web import create_web
 
 
@@ -45,7 +47,8 @@ class Gateway:
         self.log, self.audit = self._audit()
         self.gate = Gate(at_once=settings.limits.calls_at_once, per_person=settings.limits.calls_per_person)
         self.providers = Providers(settings, self.outward)
-        common = Common(settings, self.outward, self.tools, self.audit, self.gate, self.providers)
+        self.keys = self._keys()
+        common = Common(settings, self.outward, self.tools, self.audit, self.gate, self.providers, self.keys)
         self.sites = [Site(common, path, site) for path, site in site_paths(settings).items()]
         self.app = self._web()
 
@@ -67,9 +70,17 @@ class Gateway:
             ) from None
         return log, Recorder(log, version=__version__, key=key)
 
+    def _keys(self) -> ClientKeys:
+        try:
+            return ClientKeys(self.settings.client.key_file or self.settings.audit.dir / KEY_FILE)
+        except (OSError, ValueError) as unusable:
+            raise ConfigError(
+                [f"client.key_file: {unusable}. Let the gateway write it, or put EC P-256 keys there."]
+            ) from None
+
     def _web(self) -> ASGIApp:
         endpoints: dict[str, ASGIApp] = {site.path: site.endpoint for site in self.sites}
-        routes: dict[str, ASGIApp] = {}
+        routes = jwks_routes(self.keys.jwks)
         for site in reversed(self.sites):  # the first one's metadata also stands at the root
             routes |= site.metadata()
         parts = {"identity": self.providers.state, "audit": self.audit.state}

@@ -301,3 +301,6 @@ of that refresh cannot pass for one of a new link."""
 
 INTENTS_READ = 1_000
 """begun refreshes read at a time by the sweeper: after a crash there are as many as calls in flight."""
+
+OUR_JWKS_FRESH_SECONDS = 300
+"""seconds that providers may keep our public keys; the next key is published long before it signs."""

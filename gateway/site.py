@@ -21,6 +21,7 @@ from gateway.audit.trail import Recorder
 from gateway.config import JiraSite, Settings, shipped_policies
 from gateway.credential import CredentialSource, Parts, Verify
 from gateway.credential.chosen import ChosenSource, Offer
+from gateway.credential.keys import ClientKeys
 from gateway.errors import ConfigError
 from gateway.gate import Gate
 from gateway.http import Outward
@@ -54,6 +55,7 @@ class Providers:
     def __init__(self, settings: Settings, outward: Outward) -> None:
         self._settings = settings
         self.issuers = {_name(one): one.issuer for one in settings.identity.issuers}
+        self.vendors = {_name(one): one.profile for one in settings.identity.issuers}
         self._keys = key_ring(self._profiles(PATH), outward)
 
     def authenticator(self, path: str) -> TokenAuthenticator:
@@ -84,6 +86,7 @@ class Common:
     audit: Recorder
     gate: Gate
     providers: Providers
+    keys: ClientKeys
 
 
 class Site:
@@ -141,6 +144,8 @@ class Site:
             site=site.name,
             site_url=site.url,
             issuers=self._common.providers.issuers,
+            vendors=self._common.providers.vendors,
+            keys=self._common.keys,
             verifier=self._common.providers.verifier,
             whose=self._whose,
             connect_url=connect_url,
@@ -168,7 +173,7 @@ def _offer(order: CredentialSettings, parts: Parts) -> Offer:
 def _shared_key(site: JiraSite, purpose: bytes) -> bytes | None:
     """A key that every replica derives alike, from a secret that they share; None without any."""
     secret = getattr(site.credential[0], "client_secret", None)
-    if secret is None:
+    if secret is None or not secret.get_secret_value():
         return None
     return hmac.new(
         secret.get_secret_value().encode(), b"jira-agent-gateway/" + purpose, hashlib.sha256

@@ -86,7 +86,7 @@ class World:
 
     def fresh(self, user: str) -> Bearer:
         """A new token, and no grant kept from an earlier one: the call goes the whole way."""
-        self.exchange._grants._entries.clear()
+        self.exchange.kept._grants._entries.clear()
         return self.token(user)
 
     async def line(self, bearer: Bearer, tool: str, **arguments: Any) -> Result:

@@ -9,9 +9,10 @@ A way to a credential is one file in `credential/sources/`: its `Settings`, and 
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.credential.keys import ClientKeys
 from gateway.credential.renewal import Refresher
 from gateway.http import Outward
 from gateway.model import Account, Bearer, Caller, Effect, Grant, Person
@@ -103,5 +104,9 @@ class Parts:
     """Where the authorization server sends the browser back; registered there, letter for letter."""
     events: Events = unrecorded
     """Puts what happens to a link on record: `link.made`, `link.refused`, `link.ended`."""
+    vendors: Mapping[str, str] = field(default_factory=dict)
+    """Name of each configured provider -> the token profile of the settings (`keycloak`, `entra`, …)."""
+    keys: ClientKeys | None = None
+    """What the gateway signs its client assertions with (`private_key_jwt`)."""
     refresher: Refresher | None = None
     """The vault and who refreshes in it; None when no vault is configured."""

@@ -11,6 +11,9 @@ from typing import Any
 from gateway.files import Watched, kept, write_atomically
 from gateway.jose import SigningKey, new_signing_key, signing_keys
 
+KEY_FILE = "client-keys.pem"
+"""Its name in the folder of the record, unless set otherwise."""
+
 
 class ClientKeys:
     """The keys in a file, read again when it changes."""

@@ -1,13 +1,15 @@
-"""Where to sign in: OAuth 2.0 Protected Resource Metadata (RFC 9728) for the MCP endpoint."""
+"""What anybody may know: where to sign in (RFC 9728, for each MCP endpoint), and our public keys."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import limits
 from gateway.transport.catalogue import TITLE
 from gateway.transport.web import Document
 
+JWKS_PATH = "/.well-known/jwks.json"
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 
@@ -35,3 +37,12 @@ def metadata_routes(
         seconds=limits.METADATA_FRESH_SECONDS,
     )
     return {WELL_KNOWN + path: document, WELL_KNOWN: document}
+
+
+def jwks_routes(jwks: Callable[[], Mapping[str, Any]]) -> dict[str, ASGIApp]:
+    """Our public keys (RFC 7517), as they are when asked for: providers check our client assertions by them."""
+
+    async def keys(scope: Scope, receive: Receive, send: Send) -> None:
+        await Document(jwks(), seconds=limits.OUR_JWKS_FRESH_SECONDS)(scope, receive, send)
+
+    return {JWKS_PATH: keys}

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from gateway import limits
 from gateway.credential import GrantOrder
-from gateway.credential.sources.exchange import ExchangeSettings, ExchangeSource
+from gateway.credential.client import OAuthClient
+from gateway.credential.endpoint import TokenEndpoint
+from gateway.credential.sources.exchange import ExchangeSource, Settings
 from gateway.http import Outward
 from gateway.identity.claims import profile
 from gateway.identity.jwks import key_ring
 from gateway.identity.tokens import TokenAuthenticator
-from gateway.model import Bearer, Caller, Effect, Grant, Secret
+from gateway.model import Bearer, Caller, Effect, Grant
 from tests.identity.server import GATEWAY, JIRA, SECRET, Idp, idp
 
 __all__ = ["Bench", "bench"]
@@ -45,15 +48,17 @@ async def bench() -> AsyncIterator[Bench]:
         keys = key_ring([ours], outward)
         verify = TokenAuthenticator([ours.towards(JIRA)], keys, cached=0).authenticate
 
-        def make(**changes: Any) -> ExchangeSource:
-            settings: dict[str, Any] = {
-                "issuer": provider.issuer,
-                "token_endpoint": provider.url("/token"),
-                "client_id": "gate way",
-                "client_secret": Secret(SECRET),
-                "audience": JIRA,
-                **changes,
-            }
-            return ExchangeSource(ExchangeSettings(**settings), outward, verify)
+        def make(*, cached: int = limits.GRANTS_CACHED, **changes: Any) -> ExchangeSource:
+            settings = Settings.model_validate(
+                {
+                    "token_endpoint": provider.url("/token"),
+                    "client_id": "gate way",
+                    "client_secret": SECRET,
+                    "audience": JIRA,
+                    **changes,
+                }
+            )
+            endpoint = TokenEndpoint(outward, settings.token_endpoint, OAuthClient(settings))
+            return ExchangeSource(settings, provider.issuer, endpoint, verify, cached=cached)
 
         yield Bench(provider, outward, TokenAuthenticator([ours], keys), make(), make)

@@ -41,7 +41,7 @@ async def test_no_secret_is_anywhere_else(
 
     monkeypatch.setattr(Outward, "send", send)
     released, seen = await busy(world)
-    grants = [g.secret.reveal() for _, g in world.exchange._grants._entries.values()]
+    grants = [g.secret.reveal() for _, g in world.exchange.kept._grants._entries.values()]
     assert len(grants) >= 4
     secrets = [*world.tokens, *grants, world.sandbox.gateway_client_secret, *keys(world)]
     places = {
@@ -108,7 +108,7 @@ async def exchanges(world: World) -> str:
         faults.hook = echo
         seen += await refused_exchange(world, f"status {status}" if status != 200 else "not a JSON object")
     faults.hook = None
-    world.exchange._grants._entries.clear()
+    world.exchange.kept._grants._entries.clear()
     return seen
 
 

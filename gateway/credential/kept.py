@@ -1,0 +1,65 @@
+"""Grants that are obtained with the caller's own token, kept to their end, and asked for once.
+
+(issuer, subject, client, scopes, …)   what a grant is kept under, with what else the provider may
+                                       have decided on: the scopes, actor and acr of the token
+the token's digest                     what a running request is shared under, so that one token's
+                                       refusal is never another token's
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import replace
+from functools import partial
+
+from gateway import limits
+from gateway.errors import GatewayError, Unavailable
+from gateway.model import Caller, Grant
+from gateway.store.flight import SingleFlight
+from gateway.store.memory import ExpiringCache
+
+Fetch = Callable[[Caller, frozenset[str]], Awaitable[Grant]]
+"""(caller, scopes) -> a fresh grant that was checked to be the caller's. Raises a `GatewayError`."""
+
+
+class KeptGrants:
+    """The grants of one source in this process."""
+
+    def __init__(self, fetch: Fetch, *, cached: int = limits.GRANTS_CACHED) -> None:
+        self._fetch = fetch
+        self._grants: ExpiringCache[tuple[Hashable, ...], Grant] = ExpiringCache(cached)
+        self._flight: SingleFlight[Hashable, Grant] = SingleFlight()
+        self.problem = ""
+        """Why the last attempt failed, for the operator; empty when it did not."""
+
+    async def grant(self, caller: Caller, scopes: frozenset[str], refused: Grant | None = None) -> Grant:
+        """The caller's, kept or fresh, and never `refused`; it ends with the caller's token at the latest."""
+        key = (*caller.key, scopes, caller.scopes, caller.actor, caller.acr)
+        found = self._grants.get(key)
+        if found is None or (refused is not None and found.secret is refused.secret):
+            self._grants.drop(key)
+            digest = hashlib.sha256(caller.token.reveal().encode()).digest()
+            found = await self._flight.run((key, digest), partial(self._fresh, key, caller, scopes))
+        if found.expires_at <= caller.expires_at:
+            return found
+        return replace(found, expires_at=caller.expires_at)
+
+    def forget(self, issuer: str, subject: str) -> None:
+        """Drop what is kept of that person."""
+        self._grants.drop_if(lambda key: key[:2] == (issuer, subject))
+
+    def __len__(self) -> int:
+        return len(self._grants)
+
+    async def _fresh(self, key: tuple[Hashable, ...], caller: Caller, scopes: frozenset[str]) -> Grant:
+        try:
+            grant = await self._fetch(caller, scopes)
+        except Unavailable as failed:
+            self.problem = failed.private
+            raise
+        except GatewayError:  # the provider answered, and what it said is about this person
+            self.problem = ""
+            raise
+        self.problem = ""
+        ends = min(grant.expires_at, caller.expires_at)
+        self._grants.put(key, grant, until=ends - limits.GRANT_SKEW_SECONDS)
+        return grant
