@@ -16,7 +16,7 @@ import orjson
 from pydantic import SecretStr, ValidationError
 
 from gateway.errors import ConfigError
-from gateway.settings import TOOL_MODULES, JiraSite, SecretFile, Section, Settings
+from gateway.settings import TOOL_MODULES, CredentialSettings, JiraSite, SecretFile, Section, Settings
 
 __all__ = ["TOOL_MODULES", "JiraSite", "Section", "Settings", "load", "shipped_policies"]
 
@@ -241,8 +241,17 @@ def _resolved(settings: Settings, base: Path) -> Settings:
     def at(path: Path | None) -> Path | None:
         return None if path is None else base / path
 
+    def from_file(order: CredentialSettings) -> CredentialSettings:
+        """A source's own settings are known to nobody here: whatever in them is a path."""
+        return order.model_copy(update={k: base / v for k, v in order if isinstance(v, Path)})
+
+    sites = [
+        site.model_copy(update={"credential": tuple(map(from_file, site.credential))})
+        for site in settings.jira
+    ]
     return settings.model_copy(
         update={
+            "jira": tuple(sites),
             "database": settings.database.model_copy(update={"url": _database(settings, base)}),
             "vault": settings.vault.model_copy(update={"key_file": at(settings.vault.key_file)}),
             "client": settings.client.model_copy(update={"key_file": at(settings.client.key_file)}),
