@@ -26,6 +26,7 @@ _UNSAFE = re.compile(r"[\s\x00-\x1f]*(?:javascript|vbscript|file|data):", re.IGN
 """Links that no Markdown makes: only their words are shown."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _BLANK = {"type": "text", "text": " "}
+_FRAMES = ("doc", "layoutSection", "layoutColumn", "bodiedSyncBlock", "listItem")
 _LISTS = frozenset({"bulletList", "orderedList", "taskList", "decisionList"})
 
 
@@ -58,17 +59,19 @@ def _blocks(nodes: list[dict[str, Any]], depth: int) -> list[str]:
     previous, second = "", False
     for node in nodes:
         kind = node.get("type")
+        family = ""
         if kind == "paragraph":
             text = _prose(node) or _lines(node, depth)
         elif isinstance(kind, str) and kind in _LISTS:
             # Neighbouring lists would grow together: every second one has another marker.
-            second = _family(kind) == previous and not second
+            family = _family(kind)
+            second = family == previous and not second
             text = _list(node, kind, depth, second)
         else:
             text = _block(node, kind, depth)
         if text:
             found.append(text)
-            previous = _family(kind) if isinstance(kind, str) and kind in _LISTS else ""
+            previous = family
     return found
 
 
@@ -77,6 +80,8 @@ def _family(kind: str) -> str:
 
 
 def _block(node: dict[str, Any], kind: Any, depth: int) -> str:
+    if kind in _FRAMES:
+        return "\n\n".join(_blocks(_children(node), depth + 1))
     match kind:
         case "heading":
             level = _attrs(node).get("level")
@@ -101,8 +106,6 @@ def _block(node: dict[str, Any], kind: Any, depth: int) -> str:
             return "\n".join(filter(None, (_block(c, c.get("type"), depth) for c in _children(node))))
         case "caption":
             return _lines(node, depth)
-        case "doc" | "layoutSection" | "layoutColumn" | "bodiedSyncBlock" | "listItem":
-            return "\n\n".join(_blocks(_children(node), depth + 1))
         case "bodiedExtension":
             return "\n\n".join([_unsupported(kind), *_blocks(_children(node), depth + 1)])
         case "blockCard" | "embedCard" | "media" | "text":
