@@ -1,20 +1,17 @@
 """npm `oidc-provider` behind the face of a `Provider`: installed, started and administered.
 
-    oidc/idp.mjs             the provider, started by `OidcProvider`; oidc/install.sh brings its packages
-    oidc/configuration.mjs   its clients, resources and policies
-    /oidc.json, /state.json  in the parties' folder: what it is told, and its memory across restarts
+    oidc/idp.mjs              the provider, started by `OidcProvider`; oidc/install.sh brings its packages
+    oidc/configuration.mjs    its clients, resources and policies
+    oidc.json and state.json  in the parties' folder: what it is told, and its memory across restarts
 
 Its rotation of refresh tokens is strict: a used one ends the whole family. Nobody can ask for a second
 factor of a person who has none, and nobody is asked for one unless the client asks (`acr_values`).
 """
 
-import asyncio
 import json
 import secrets
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Self
 
 import httpx2
@@ -23,12 +20,8 @@ import jwt
 from gateway import clock
 from sandbox.idp import GATEWAY_CLIENT_ID, GATEWAY_CLIENT_SECRET
 from tests.providers.browser import code_flow, fetched, post_form, refreshed
+from tests.providers.oidc.process import VERSION, Process
 from tests.providers.provider import ASSISTANT, REDIRECT, WRITE, GatewaySettings, Parties, Refused, Tokens
-
-HERE = Path(__file__).resolve().parent / "oidc"
-INSTALLED = HERE.parents[2] / ".work" / "node-idp"
-START_SECONDS = 120.0
-"""on a busy machine; it is a deadline for a broken start, not an expectation"""
 
 OTHER_ASSISTANT = "other-assistant"
 GATEWAY_KEY_CLIENT_ID = "jira-agent-gateway-by-key"
@@ -62,7 +55,7 @@ class OidcProvider:
         id_jag: Mapping[str, Mapping[str, Any]] | None = None,
         callbacks: Iterable[str] = (),
     ) -> None:
-        self.name = f"oidc-provider {_version()}"
+        self.name = f"oidc-provider {VERSION}"
         self.parties = parties
         self.jira_audience = parties.jira
         self.opaque = f"urn:opaque:{parties.gateway}"
@@ -72,10 +65,10 @@ class OidcProvider:
         self.metadata: dict[str, Any] = {}
         self._port = port
         self._client_keys = client_keys
-        self._id_jag = id_jag or {}
+        self._resource_servers = id_jag or {}
         self._callbacks = [*callbacks, REDIRECT]
         self._keys: dict[str, Any] = {}
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -86,29 +79,11 @@ class OidcProvider:
 
     async def start(self) -> None:
         """Install when needed, start, and wait until it serves. Raises `RuntimeError` with what it said."""
-        node = await _install()
-        told, state, log = (self.parties.folder / name for name in ("oidc.json", "state.json", "oidc.log"))
+        folder = self.parties.folder
+        told = folder / "oidc.json"
         told.write_text(json.dumps(self._told()), encoding="utf-8")
-        with log.open("ab") as said:
-            self._process = await asyncio.create_subprocess_exec(
-                *(node, str(INSTALLED / "idp.mjs"), str(told), str(state), str(self._port)),
-                stdin=asyncio.subprocess.PIPE,  # when we end, however, it ends
-                stdout=asyncio.subprocess.PIPE,
-                stderr=said,
-            )
-        try:
-            await self._ready(self._process)
-        except BaseException:
-            await self.stop()
-            raise
-
-    async def _ready(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        async with asyncio.timeout(START_SECONDS):
-            line = await process.stdout.readline()
-        if not line:
-            raise RuntimeError((self.parties.folder / "oidc.log").read_text(encoding="utf-8"))
-        ready = json.loads(line)
+        self._process = Process(folder / "oidc.log")
+        ready = await self._process.start(str(told), str(folder / "state.json"), str(self._port))
         self.issuer, self.admin = ready["issuer"], ready["admin"]
         self._port = int(self.issuer.rsplit(":", 1)[1])
         self.metadata = await fetched(f"{self.issuer}/.well-known/openid-configuration")
@@ -116,10 +91,7 @@ class OidcProvider:
     async def stop(self) -> None:
         """End it, as a shutdown of its machine would."""
         if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.terminate()
-            await self._process.communicate()
-            self._process = None
+            await self._process.stop()
 
     def _told(self) -> dict[str, Any]:
         return {
@@ -141,7 +113,7 @@ class OidcProvider:
             "callbacks": self._callbacks,
             "clientKeys": self._client_keys,
             "lives": {"access": 900, "jira": 300, "refresh": 30 * 86_400},
-            "idJag": self._id_jag,
+            "idJag": self._resource_servers,
         }
 
     def settings(self) -> GatewaySettings:
@@ -174,6 +146,16 @@ class OidcProvider:
             resource=resource,
         )
 
+    async def gateway_sign_in(self, user: str, scope: str = WRITE) -> Tokens:
+        """Sign `user` in to the gateway itself, as its own sign-in does. Raises `Refused`."""
+        return await code_flow(
+            self.parties.people[user],
+            self.metadata,
+            client=GATEWAY_CLIENT_ID,
+            scope=scope,
+            auth=(GATEWAY_CLIENT_ID, self.secrets["gateway"]),
+        )
+
     async def refresh(self, tokens: Tokens) -> Tokens:
         return await refreshed(self.metadata, tokens)
 
@@ -191,6 +173,15 @@ class OidcProvider:
     async def exchange_as_service(self, token: str, audience: str, scope: str) -> dict[str, Any]:
         """RFC 8693 §2 as `SERVICE_CLIENT_ID`. Raises `Refused`."""
         return await self._post_token(_exchange(token, audience, scope), "service")
+
+    async def id_jag(self, subject_token: str, kind: str, audience: str, **more: str) -> dict[str, Any]:
+        """An ID-JAG for `audience`, as the gateway; `kind` is `id_token` or `refresh_token`. Raises `Refused`."""
+        asked = {
+            "requested_token_type": TOKEN_TYPE + "id-jag",
+            "subject_token_type": TOKEN_TYPE + kind,
+            "audience": audience,
+        }
+        return await self._post_token({**_exchange(subject_token, "", ""), **asked, **more}, "gateway")
 
     async def exchange_by_key(self, token: str, key: Any, kid: str = "gateway") -> dict[str, Any]:
         """RFC 8693 §2 as `GATEWAY_KEY_CLIENT_ID`, proven with the private `key` (RFC 7523 §2.2)."""
@@ -290,22 +281,6 @@ def _exchange(token: str, audience: str, scope: str) -> dict[str, str]:
         "audience": audience,
         "scope": scope,
     }
-
-
-def _version() -> str:
-    told = json.loads((HERE / "package.json").read_text(encoding="utf-8"))
-    return str(told["dependencies"]["oidc-provider"])
-
-
-async def _install() -> str:
-    """The path of a Node.js that can run the provider. Raises `RuntimeError` with what to do."""
-    ran = await asyncio.create_subprocess_exec(
-        "sh", str(HERE / "install.sh"), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    out, err = await ran.communicate()
-    if ran.returncode != 0:
-        raise RuntimeError(err.decode())
-    return out.decode().split()[-1]
 
 
 def _now() -> int:
