@@ -103,6 +103,10 @@ class App:
         except ValueError as unreadable:
             raise Ambiguous(str(unreadable)) from None
 
+    def whole(self, scopes: frozenset[str]) -> frozenset[str]:
+        """Those scopes and what they contain."""
+        return scopes.union(*(self._implies.get(scope, ()) for scope in scopes))
+
     def state(self) -> tuple[bool, str]:
         """(ready, where, and what there is to say of the client's secret)."""
         return self._endpoint.state()
@@ -118,7 +122,7 @@ class App:
             access=access,
             refresh=_token(answer, "refresh_token") or refresh,
             expires_at=clock.wall() + _life(answer),
-            scopes=named.union(*(self._implies.get(scope, ()) for scope in named)),
+            scopes=self.whole(named),
         )
 
 

@@ -39,7 +39,13 @@ class Consent:
     extra: frozenset[str] = frozenset()
     """What is asked besides: the right to refresh."""
 
+    @property
+    def worth(self) -> frozenset[str]:
+        """What a token of exactly this consent may do."""
+        return self.app.whole(self.scopes | self.extra)
+
     def key(self, person: Person) -> LinkKey:
+        """Where the person's grant is kept."""
         return LinkKey(person.issuer, person.subject, self.upstream)
 
 

@@ -28,6 +28,7 @@ class KeptGrants:
         self._fetch = fetch
         self._grants: ExpiringCache[tuple[Hashable, ...], Grant] = ExpiringCache(cached)
         self._flight: SingleFlight[Hashable, Grant] = SingleFlight()
+        self._forgotten = 0
         self.problem = ""
         """Why the last attempt failed, for the operator; empty when it did not."""
 
@@ -38,19 +39,24 @@ class KeptGrants:
         if found is None or (refused is not None and found.secret is refused.secret):
             self._grants.drop(key)
             digest = hashlib.sha256(caller.token.reveal().encode()).digest()
-            found = await self._flight.run((key, digest), partial(self._fresh, key, caller, scopes))
+            found = await self._flight.run(
+                (key, digest), partial(self._fresh, key, caller, scopes, self._forgotten)
+            )
         if found.expires_at <= caller.expires_at:
             return found
         return replace(found, expires_at=caller.expires_at)
 
     def forget(self, issuer: str, subject: str) -> None:
-        """Drop what is kept of that person."""
+        """Drop what is kept of that person, and keep nothing that is being obtained at the moment."""
+        self._forgotten += 1
         self._grants.drop_if(lambda key: key[:2] == (issuer, subject))
 
     def __len__(self) -> int:
         return len(self._grants)
 
-    async def _fresh(self, key: tuple[Hashable, ...], caller: Caller, scopes: frozenset[str]) -> Grant:
+    async def _fresh(
+        self, key: tuple[Hashable, ...], caller: Caller, scopes: frozenset[str], forgotten: int
+    ) -> Grant:
         try:
             grant = await self._fetch(caller, scopes)
         except Unavailable as failed:
@@ -61,5 +67,6 @@ class KeptGrants:
             raise
         self.problem = ""
         ends = min(grant.expires_at, caller.expires_at)
-        self._grants.put(key, grant, until=ends - limits.GRANT_SKEW_SECONDS)
+        if forgotten == self._forgotten:
+            self._grants.put(key, grant, until=ends - limits.GRANT_SKEW_SECONDS)
         return grant

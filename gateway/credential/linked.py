@@ -213,7 +213,7 @@ class LinkedSource(Connecting):
             source=self._terms.source,
             id=f"{link.key.upstream}#{link.generation}",
             account=link.account,
-            broad=not link.tokens.scopes <= consent.scopes | consent.extra,
+            broad=not link.tokens.scopes <= consent.worth,
         )
 
 

@@ -94,11 +94,15 @@ class MemoryVault:
         self.touched.append(key)
 
     async def of(self, issuer: str, subject: str) -> Sequence[LinkHead]:
-        return [_head(link) for key, link in self.links.items() if (key.issuer, key.subject) == (issuer, subject)]
+        return [
+            _head(link) for key, link in self.links.items() if (key.issuer, key.subject) == (issuer, subject)
+        ]
 
     async def holders(self, upstream: str, account: str) -> Sequence[LinkKey]:
         await self._open()
-        return [key for key, link in self.links.items() if (key.upstream, link.account) == (upstream, account)]
+        return [
+            key for key, link in self.links.items() if (key.upstream, link.account) == (upstream, account)
+        ]
 
     async def intents(self, before: float) -> Sequence[LinkKey]:
         return [key for key, link in self.links.items() if link.intent_at and link.intent_at < before]
