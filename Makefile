@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 NODE_DIR := .work/node
 
-.PHONY: demo test test-all check fix bench lock clean help
+.PHONY: demo test test-all test-identity check fix bench lock clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo            the whole story on embedded parts, then it keeps serving (ONCE=1 ends after the story)"
 	@echo "make test            every test that needs no other program"
-	@echo "make test-all        these and the suites that need Node.js 22, PostgreSQL, Redis and OpenBao"
+	@echo "make test-all        these and the suites that need Node.js 22, PostgreSQL, Redis, OpenBao and Keycloak"
+	@echo "make test-identity   sign in, call, step up, sign out, … through Keycloak, oidc-provider and the sandbox's own"
 	@echo "make check           style, types, architecture and documentation"
 	@echo "make bench           side by side with a bare endpoint and with mcp-atlassian (JSON=1 for one object)"
 	@echo "make fix             format"
@@ -33,11 +34,19 @@ demo: $(VENV)/.run
 	@$(BIN)/jira-agent-gateway demo $(if $(ONCE),--once)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not needs_node and not needs_servers" $(TESTS)
+	$(BIN)/python -m pytest -m "not needs_node and not needs_servers and not needs_providers" $(TESTS)
 
 test-all: $(VENV)/.dev
 	@sh tests/node/install.sh $(NODE_DIR)
+	@sh tests/providers/oidc/install.sh
+	@sh tests/providers/install.sh
 	$(BIN)/python -m pytest $(TESTS)
+
+# Fetches Keycloak from Maven Central and oidc-provider from npm, once; starts each for its own tests.
+test-identity: $(VENV)/.dev
+	@sh tests/providers/oidc/install.sh
+	@sh tests/providers/install.sh
+	$(BIN)/python -m pytest tests/providers
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

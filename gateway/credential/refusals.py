@@ -36,6 +36,11 @@ def ours(answer: Answer) -> GatewayError:
     return unusable(f"check the gateway's client at the identity provider: {answer.said}")
 
 
+def fix(what: str) -> Outcome:
+    """A setting is wrong, and it is known which: `what` tells the operator."""
+    return lambda answer: unusable(f"{what}: {answer.said}")
+
+
 def dead(answer: Answer) -> GatewayError:
     """The token that was presented is not good any more."""
     return Unauthenticated(answer.said)
@@ -98,7 +103,8 @@ Row = tuple[str, str, Outcome]
 GENERIC: tuple[Row, ...] = (
     ("invalid_grant", ANY, dead),
     ("invalid_token", ANY, dead),
-    ("invalid_request", "subject_token is", dead),  # RFC 8693 §2.2.2
+    ("invalid_request", "invalid token", dead),  # RFC 8693 §2.2.2: the subject token, in some words
+    ("invalid_request", "subject_token is", dead),
     ("invalid_request", "subject token", dead),
     ("consent_required", ANY, consent),  # OpenID Connect Core §3.1.2.6, as the next two
     ("interaction_required", ANY, interaction),
@@ -111,11 +117,27 @@ GENERIC: tuple[Row, ...] = (
 )
 
 KEYCLOAK: tuple[Row, ...] = (
-    ("invalid_request", "invalid token", dead),  # expired or revoked
-    ("invalid_request", "audience not available", no_role),  # no role or scope for Jira
-    ("invalid_scope", "missing consents", consent),
-    ("access_denied", "token audience", ours),  # the assistant's client lacks an audience mapper
+    ("invalid_request", "invalid token", dead),  # it expired, or the person signed out or is switched off
+    ("invalid_request", "audience not available", no_role),
+    ("access_denied", "token audience", fix("the assistant's client needs an audience mapper for ours")),
+    ("invalid_client", "audience not found", fix("`audience` must be the client id of Jira's client")),
+    ("invalid_client", "client disabled", fix("enable Jira's client")),
+    ("invalid_client", "public client", fix("switch client authentication on at the gateway's client")),
+    ("invalid_request", "exchange is not enabled", fix("switch it on at the gateway's client")),
+    ("invalid_scope", "missing consents", fix("switch consent off at the gateway's client: it has no page")),
+    ("invalid_scope", "invalid scopes", fix("give them to the gateway's client as optional client scopes")),
+    (
+        "invalid_scope",
+        "not present in the initial",
+        fix("ask for scopes by the names that assistants have them"),
+    ),
+    (
+        "invalid_request",
+        "sender-constrained",
+        fix("the assistant must ask for tokens that no key is bound to"),
+    ),
 )
+"""As version 26.7 answers; tests/providers/test_keycloak.py has each from the real one."""
 
 OKTA: tuple[Row, ...] = (
     ("invalid_grant", "subject token is invalid", dead),  # also a wrong issuer or audience: then for all
@@ -182,9 +204,10 @@ TABLES: Mapping[str, tuple[Row, ...]] = {
 
 
 def meaning(vendor: str, answer: Answer) -> Row:
-    """The row that decides."""
+    """The row that decides. A refused client is ours, unless the vendor means something else by it."""
     described = answer.described.lower()
-    rows = (*TABLES.get(vendor, ()), *GENERIC)
+    refused: tuple[Row, ...] = ((ANY, ANY, ours),) if answer.client_refused else ()
+    rows = (*TABLES.get(vendor, ()), *refused, *GENERIC)
     return next(row for row in rows if row[0] in (ANY, answer.error) and row[1] in described)
 
 
@@ -192,6 +215,4 @@ def refusal(vendor: str, answer: Answer) -> GatewayError:
     """The error for a refused request; the provider's words go to the private text."""
     if answer.status >= 500 or answer.status == 429 or not answer.error:
         return down(answer)
-    if answer.client_refused:
-        return ours(answer)
     return meaning(vendor, answer)[2](answer)

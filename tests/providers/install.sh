@@ -34,7 +34,7 @@ if [ ! -f "$home/built" ]; then
     mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
         -Dartifact="org.keycloak:keycloak-quarkus-dist:$version:zip" -DoutputDirectory="$into" >&2
     archive="$into/keycloak-quarkus-dist-$version.zip"
-    python3 - "$archive" "$sha256" "$into" >&2 <<'PYTHON'
+    "${PYTHON:-python3}" - "$archive" "$sha256" "$into" >&2 <<'PYTHON'
 import hashlib, pathlib, sys, zipfile
 
 archive, wanted, into = sys.argv[1:]

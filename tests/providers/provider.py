@@ -79,12 +79,14 @@ class Provider(Protocol):
     issuer: str
     jira_audience: str
     """`aud` of the tokens that its exchange gives for Jira."""
-    metadata: Mapping[str, Any]
-    """Its own metadata (OpenID Connect Discovery 1.0 §3), once it runs."""
     mfa: str
     """The `acr` value to ask for, and to get, when a second factor is wanted."""
 
     def __init__(self, parties: Parties) -> None: ...
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """Its own metadata (OpenID Connect Discovery 1.0 §3), once it runs."""
 
     async def __aenter__(self) -> Self: ...
 

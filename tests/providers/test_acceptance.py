@@ -130,12 +130,13 @@ async def test_exchange(place: Place, show: Show) -> None:
 
 
 async def test_an_exchanged_token_is_of_no_use_at_the_gateway(place: Place, show: Show) -> None:
-    """It is for Jira: presented to us it is a stranger's."""
-    show("Jira's token at the gateway")
-    token = (await place.provider.token("ana")).access
-    answer = await place.call((await grant(place, token)).secret.reveal(), "jira_whoami")
-    assert answer.status == 401
-    show(shown="401")
+    """It is for Jira: presented to us it is a stranger's, as are ID and refresh tokens."""
+    show("other tokens at the gateway")
+    tokens = await place.provider.token("ana")
+    for other in ((await grant(place, tokens.access)).secret.reveal(), tokens.id, tokens.refresh):
+        assert other
+        assert (await place.call(other, "jira_whoami")).status == 401
+    show(shown="Jira's, ID and refresh token: 401 each")
 
 
 async def test_refresh(place: Place, show: Show) -> None:
@@ -226,6 +227,6 @@ async def test_disabled(place: Place, show: Show) -> None:
 
 def kept(place: Place) -> str:
     """For how long a call still goes through with a grant that was had before."""
-    grants = [one for _, one in place.exchange._grants._entries.values()]
+    grants = [one for _, one in place.exchange.kept._grants._entries.values()]
     longest = max(one.expires_at - clock.wall() for one in grants)
     return f"with a grant had before, a call within {round(longest, -1):.0f} s"
