@@ -140,13 +140,13 @@ def _life(answer: Answer) -> float:
 
 
 def _unrefreshed(answer: Answer) -> Exception:
+    if answer.status in (429, 503):
+        return TryLater(answer.said)
     if answer.error == "invalid_grant" and answer.status < 500:
         return GrantDead(answer.said)
     if answer.client_refused:
         return ClientRefused(answer.said)
-    if answer.status in (429, 503) or (answer.status >= 400 and answer.error):
-        return TryLater(answer.said)
-    return Ambiguous(answer.said)
+    return (TryLater if answer.status >= 400 and answer.error else Ambiguous)(answer.said)
 
 
 def _not_redeemed(private: str) -> Unavailable:

@@ -139,7 +139,7 @@ def _read(file: Path | None) -> tuple[AccountOf, ...]:
     try:
         tree = tomllib.loads(file.read_text(encoding="utf-8"))
         return tuple(AccountOf.model_validate(entry) for entry in tree.get("accounts", ()))
-    except (OSError, ValueError) as wrong:
+    except (OSError, TypeError, ValueError) as wrong:
         raise ConfigError(
             [f"jira.credential.accounts_file: {file} cannot be used ({wrong}). Write `[[accounts]]` into it."]
         ) from None
