@@ -48,13 +48,14 @@ def client(client_id: str, **members: Any) -> Change:
     async def change(provider: Keycloak) -> AsyncIterator[None]:
         path = await provider.admin.client(client_id)
         before = await provider.admin.get(path)
-        if "attributes" in members:
-            members["attributes"] = {**before["attributes"], **members["attributes"]}
-        await provider.admin.put(path, {**before, **members})
+        added = members.get("attributes", {})
+        attributes = {**before["attributes"], **added}
+        await provider.admin.put(path, {**before, **members, "attributes": attributes})
         try:
             yield
-        finally:
-            await provider.admin.put(path, before)
+        finally:  # an attribute that is left out stays; an empty one goes
+            attributes = {**dict.fromkeys(added, ""), **before["attributes"]}
+            await provider.admin.put(path, {**before, "attributes": attributes})
 
     return change
 
