@@ -304,3 +304,6 @@ INTENTS_READ = 1_000
 
 OUR_JWKS_FRESH_SECONDS = 300
 """seconds that providers may keep our public keys; the next key is published long before it signs."""
+
+ID_JAG_SECONDS = 600.0
+"""seconds until an identity assertion ends, at most: the draft's example has 300, and it is spent at once."""

@@ -260,6 +260,8 @@ class Grant:
     """The Jira account that was linked, where one was: Jira must answer as this one."""
     broad: bool = False
     """Whether the credential could do more than the call needs (a read with a token that can write)."""
+    scheme: str = "Bearer"
+    """How Jira takes the secret: `Bearer`, or `Basic` for a service account's API token."""
 
 
 class Answer(Protocol):

@@ -10,12 +10,12 @@ A way to a credential is one file in `credential/sources/`: its `Settings`, and 
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from gateway.credential.keys import ClientKeys
 from gateway.credential.renewal import Refresher
 from gateway.http import Outward
-from gateway.model import Account, Bearer, Caller, Effect, Grant, Person
+from gateway.model import Account, Bearer, Caller, Effect, Grant, Person, Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,23 @@ Verify = Callable[[Bearer], Awaitable[Caller]]
 
 
 @dataclass(frozen=True, slots=True)
+class SubjectToken:
+    """What proves to the provider that a person has signed in with us: their ID token or a refresh token."""
+
+    token: Secret
+    kind: Literal["id_token", "refresh_token"] = "id_token"
+
+
+SubjectTokens = Callable[[str, str], Awaitable[SubjectToken | None]]
+"""(issuer, subject) -> that of the person's browser sign-in with us, while it is good; None without one."""
+
+
+async def nobody_signed_in(issuer: str, subject: str) -> SubjectToken | None:
+    """`SubjectTokens` where nobody signs in with us."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """What the gateway hands to every source of one site."""
 
@@ -108,5 +125,7 @@ class Parts:
     """Name of each configured provider -> the token profile of the settings (`keycloak`, `entra`, …)."""
     keys: ClientKeys | None = None
     """What the gateway signs its client assertions with (`private_key_jwt`)."""
+    subject_token: SubjectTokens = nobody_signed_in
+    """For sources that need more of a person than the access token that came with the call (`idjag`)."""
     refresher: Refresher | None = None
     """The vault and who refreshes in it; None when no vault is configured."""

@@ -53,7 +53,10 @@ class OAuthClient:
         self._audience = settings.client_audience or audience
         self._keys = keys
         self._most_days = settings.client_secret_max_days
-        held = (_Held("current", settings.client_secret), _Held("next", settings.next_client_secret))
+        held = (
+            HeldSecret("current", settings.client_secret),
+            HeldSecret("next", settings.next_client_secret),
+        )
         self._held = held if self.method.startswith("client_secret") else ()
         self._in_use: Secret | None = None
         self._reminded = -limits.SECRET_REMIND_SECONDS
@@ -105,7 +108,7 @@ class OAuthClient:
         ready = age is None or self._most_days is None or age < self._most_days
         return ready, "; ".join((*told, *self.warnings()))
 
-    def _ordered(self) -> list["_Held"]:
+    def _ordered(self) -> list["HeldSecret"]:
         """The secrets that there are, the one in use first: a promoted one, while it is still among them."""
         there = [held for held in self._held if held.secret().reveal()]
         return sorted(there, key=lambda held: self._in_use is None or not _same(held.secret(), self._in_use))
@@ -142,7 +145,7 @@ class OAuthClient:
             log.warning("client %s: %s", self.id, old[0])
 
 
-class _Held:
+class HeldSecret:
     """One secret of the settings; that of a file as the file has it now."""
 
     def __init__(self, name: str, configured: SecretStr) -> None:

@@ -182,7 +182,8 @@ class Session:
     def _ask(self, method: str, url: str, json: Json) -> Ask:
         if self._grant.expires_at <= clock.wall():
             raise _not_them("the grant has ended")
-        headers = {"Authorization": f"Bearer {self._grant.secret.reveal()}", "Accept": "application/json"}
+        credential = f"{self._grant.scheme} {self._grant.secret.reveal()}"
+        headers = {"Authorization": credential, "Accept": "application/json"}
         body = None if json is None else orjson.dumps(json)
         if body is not None:
             headers["Content-Type"] = "application/json"

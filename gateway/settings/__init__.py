@@ -28,6 +28,7 @@ __all__ = [
     "Settings",
     "Url",
     "known_sources",
+    "model_validator",
 ]
 
 TOOL_MODULES = (

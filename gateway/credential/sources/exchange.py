@@ -1,20 +1,18 @@
 """RFC 8693: the caller's token, exchanged at its own issuer for one that Jira accepts.
 
 The answer is believed only after its signature, subject, audience, scopes and life were checked; a
-wrong one is thrown away. A failure is a failure: there is no other credential to go on with.
+wrong one is thrown away.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from gateway import limits
-from gateway.credential import GrantOrder, Parts, Verify
+from gateway.credential import Parts, Verify
 from gateway.credential.answers import ACCESS_TOKEN, JWT, Expected, access_token, check, end, proven
 from gateway.credential.client import OAuthClient
 from gateway.credential.endpoint import Form, TokenEndpoint
-from gateway.credential.kept import KeptGrants
-from gateway.credential.refusals import TABLES, refusal, unusable
-from gateway.errors import ConfigError
-from gateway.http import OutwardError
+from gateway.credential.onbehalf import OnBehalf, only_issuer
+from gateway.credential.refusals import TABLES
 from gateway.model import Caller, Effect, Grant, Secret
 from gateway.settings import ClientSettings, CredentialSettings, ExactUrl, Field
 
@@ -47,8 +45,10 @@ class Settings(CredentialSettings, ClientSettings):
         return frozenset((self.read_scope if effect is Effect.READ else self.write_scope).split())
 
 
-class ExchangeSource:
-    """A `CredentialSource` by token exchange at one issuer, with no state of any person but its kept grants."""
+class ExchangeSource(OnBehalf):
+    """A `CredentialSource` by token exchange. `verify` takes tokens of `issuer` for `settings.audience`."""
+
+    name: ClassVar[str] = "exchange"
 
     def __init__(
         self,
@@ -60,37 +60,12 @@ class ExchangeSource:
         vendor: str = "generic",
         cached: int = limits.GRANTS_CACHED,
     ) -> None:
-        """`verify` takes tokens of `issuer` for `settings.audience`."""
+        super().__init__(settings, issuer, endpoint, settings.vendor or vendor, cached=cached)
         self._settings = settings
-        self._issuer = issuer
-        self._endpoint = endpoint
         self._verify = verify
-        self._vendor = settings.vendor or vendor
-        self.kept = KeptGrants(self._exchange, cached=cached)
 
-    async def grant(self, order: GrantOrder) -> Grant:
-        """The caller's grant, kept or fresh. Raises what the face of this stage says."""
-        if order.caller.issuer != self._issuer:  # its token is none of this provider's business
-            raise unusable(f"no exchange is configured for the issuer {order.caller.issuer!r}")
-        return await self.kept.grant(order.caller, self._settings.scopes(order.effect), order.refused)
-
-    def forget(self, issuer: str, subject: str) -> None:
-        """Drop what is kept of that person."""
-        self.kept.forget(issuer, subject)
-
-    def state(self) -> tuple[bool, str]:
-        """Ready: the next call finds out by itself. The line names the last failure of the provider."""
-        ready, told = self._endpoint.state()
-        last = f"; last attempt failed: {self.kept.problem}" if self.kept.problem else ""
-        return ready, f"exchange at {told}{last}"
-
-    async def _exchange(self, caller: Caller, scopes: frozenset[str]) -> Grant:
-        try:
-            answer = await self._endpoint.ask(self._form(caller, scopes), secrets=(caller.token,))
-        except OutwardError as failed:
-            raise unusable(str(failed)) from None
-        if answer.status != 200:
-            raise refusal(self._vendor, answer)
+    async def _fetch(self, caller: Caller, scopes: frozenset[str]) -> Grant:
+        answer = await self._asked(self._endpoint, self._form(caller, scopes), caller.token)
         allowed = scopes | frozenset(self._settings.harmless_scopes)
         token = access_token(answer, allowed, kinds=(ACCESS_TOKEN, JWT))
         proof = await proven(token, self._verify)
@@ -102,7 +77,7 @@ class ExchangeSource:
             scopes=proof.scopes,
             expires_at=end(answer.body, proof.expires_at),
             secret=Secret(token),
-            source="exchange",
+            source=self.name,
             id=proof.token_id,
         )
 
@@ -118,22 +93,6 @@ class ExchangeSource:
         if self._settings.resource is not None:
             form.append(("resource", self._settings.resource))
         return form
-
-
-def only_issuer(settings: CredentialSettings, parts: Parts) -> str:
-    """Name of the one provider that the source is for: the one it is restricted to, or the only one.
-
-    Raises `ConfigError`.
-    """
-    named = settings.issuers or tuple(parts.issuers)
-    if len(named) != 1 or named[0] not in parts.issuers:
-        raise ConfigError(
-            [
-                f"jira.credential.issuers ({parts.site}): `{settings.source}` serves one provider; name one of "
-                f"{', '.join(parts.issuers)}."
-            ]
-        )
-    return named[0]
 
 
 def build(settings: Settings, parts: Parts) -> ExchangeSource:
