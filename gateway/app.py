@@ -19,11 +19,13 @@ from gateway.audit.log import SqliteAuditLog
 from gateway.audit.trail import Recorder
 from gateway.config import Settings
 from gateway.credential.keys import KEY_FILE, ClientKeys
+from gateway.credential.sealed import vault_from
 from gateway.errors import ConfigError, Sealed
 from gateway.gate import Gate
 from gateway.http import Outward
 from gateway.pipeline import Pipeline
 from gateway.site import Common, Providers, Site, site_paths
+from gateway.store.sql import Database
 from gateway.tool import Registry
 from gateway.transport.health import health_routes
 from gateway.transport.metadata import jwks_routes
@@ -48,6 +50,8 @@ class Gateway:
         self.gate = Gate(at_once=settings.limits.calls_at_once, per_person=settings.limits.calls_per_person)
         self.providers = Providers(settings, self.outward)
         self.keys = self._keys()
+        self.database = Database(settings.database.url.get_secret_value())
+        self.vault = vault_from(settings, self.outward, self.database)
         common = Common(settings, self.outward, self.tools, self.audit, self.gate, self.providers, self.keys)
         self.sites = [Site(common, path, site) for path, site in site_paths(settings).items()]
         self.app = self._web()
@@ -83,7 +87,13 @@ class Gateway:
         routes = jwks_routes(self.keys.jwks)
         for site in reversed(self.sites):  # the first one's metadata also stands at the root
             routes |= site.metadata()
-        parts = {"identity": self.providers.state, "audit": self.audit.state}
+        parts = {
+            "identity": self.providers.state,
+            "audit": self.audit.state,
+            "database": self.database.state,
+        }
+        if self.vault is not None:
+            parts["vault"] = self.vault.state
         for site in self.sites:
             parts |= site.states()
         return create_web(
@@ -102,9 +112,22 @@ class Gateway:
                 self.stopped_by = stopped
                 raise
             parts.push_async_callback(self.audit.stop)
+            await self._keep(parts)
             for site in self.sites:
                 await parts.enter_async_context(_background(self._watch_policy(site)))
             yield
+
+    async def _keep(self, parts: AsyncExitStack) -> None:
+        """The database, and the vault in it."""
+        try:
+            await parts.enter_async_context(self.database)
+            await parts.enter_async_context(_background(self.database.watch()))
+            if self.vault is not None:
+                await self.vault.start()
+                await parts.enter_async_context(_background(self.vault.watch()))
+        except ConfigError as wrong:
+            self.stopped_by = wrong
+            raise
 
     async def _watch_policy(self, site: Site) -> None:
         """Record each bundle that comes into force, and look for the next one."""

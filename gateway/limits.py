@@ -302,8 +302,8 @@ of that refresh cannot pass for one of a new link."""
 INTENTS_READ = 1_000
 """begun refreshes read at a time by the sweeper: after a crash there are as many as calls in flight."""
 
-OUR_JWKS_FRESH_SECONDS = 300
-"""seconds that providers may keep our public keys; the next key is published long before it signs."""
+PART_LOOK_SECONDS = 5.0
+"""seconds between looks whether the database, or a key service that failed, answers: `/readyz` is as old."""
 
 ID_JAG_SECONDS = 600.0
 """seconds until an identity assertion ends, at most: the draft's example has 300, and it is spent at once."""

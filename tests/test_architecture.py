@@ -40,7 +40,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "rich": ("gateway/cli/",),
 }
 TOOLS_MAY = {"gateway.tool", "gateway.jira", "gateway.jira.views", "gateway.jira.adf", "gateway.model"}
-LONG_FILES: dict[str, str] = {}
+LONG_FILES: dict[str, str] = {"gateway/limits.py": "a list; every limit is found in one place"}
 LONG_FUNCTIONS: dict[str, str] = {}
 
 

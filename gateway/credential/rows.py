@@ -1,0 +1,215 @@
+"""The rows of the vault: each statement of it, and nothing that knows a key.
+
+Every change names the generation that it was decided on; a row that has moved on, or ended, is not
+touched, and the answer is False. So of many writers of one generation exactly one gets through.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway import limits
+from gateway.credential import seal
+from gateway.credential.kek import Wrapped
+from gateway.credential.seal import Contents
+from gateway.credential.vault import LinkHead, LinkKey, TokenSet
+from gateway.store.sql import Connection, IntegrityError, and_, delete, insert, select, update
+from gateway.store.tables import links
+
+UNLINKED = "unlinked"
+"""Why a row ended that its person disconnected: to everybody else it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A new grant as it goes into its row."""
+
+    generation: int
+    contents: Contents
+    wrapped: Wrapped
+    sealed: bytes
+    now: float
+
+
+def shown(contents: Contents) -> tuple[str, str]:
+    """Account and scopes as they stand beside what is sealed, for heads."""
+    return contents.account, " ".join(sorted(contents.tokens.scopes))
+
+
+def wrapped(row: Any) -> Wrapped:
+    """The data key of a live row."""
+    return Wrapped(row.key_id, row.wrapped)
+
+
+def live(key: LinkKey, connection: Connection) -> Any | None:
+    """The row of a grant that has not ended."""
+    return connection.execute(select(links).where(_is(key), _LIVE)).one_or_none()
+
+
+def generation(key: LinkKey, connection: Connection) -> int | None:
+    """Of any row, ended or not."""
+    found: int | None = connection.execute(select(links.c.generation).where(_is(key))).scalar_one_or_none()
+    return found
+
+
+def head(key: LinkKey, connection: Connection) -> LinkHead | None:
+    """What may be shown, also of an ended grant."""
+    row = connection.execute(_HEADS.where(_is(key))).one_or_none()
+    return None if row is None else _head(row)
+
+
+def of(issuer: str, subject: str, connection: Connection) -> Sequence[LinkHead]:
+    """Heads of one person."""
+    theirs = _HEADS.where(links.c.issuer == issuer, links.c.subject == subject)
+    return [_head(row) for row in connection.execute(theirs.order_by(links.c.upstream))]
+
+
+def intents(before: float, connection: Connection) -> Sequence[LinkKey]:
+    """Refreshes that were begun and whose end nobody wrote, oldest first."""
+    begun = select(*_KEY).where(links.c.intent_at < before, _LIVE).order_by(links.c.intent_at)
+    return [_key(row) for row in connection.execute(begun.limit(limits.INTENTS_READ))]
+
+
+def idle(refreshed_before: float, limit: int, connection: Connection) -> Sequence[LinkHead]:
+    """Live grants that were not refreshed since, oldest first."""
+    old = _HEADS.where(links.c.refreshed_at < refreshed_before, _LIVE).order_by(links.c.refreshed_at)
+    return [_head(row) for row in connection.execute(old.limit(limit))]
+
+
+def put(key: LinkKey, before: int | None, written: Written, connection: Connection) -> bool:
+    """A new row, or the new grant in the place of generation `before`."""
+    account, scopes = shown(written.contents)
+    values = {
+        "generation": written.generation,
+        "account": account,
+        "scopes": scopes,
+        "version": seal.VERSION,
+        "key_id": written.wrapped.key_id,
+        "wrapped": written.wrapped.data,
+        "sealed": written.sealed,
+        "linked_at": written.now,
+        "refreshed_at": written.now,
+        "used_at": written.now,
+        "intent_at": None,
+        "ended": "",
+        "ended_at": None,
+    }
+    if before is not None:
+        return _changed(
+            connection, update(links).where(_is(key), links.c.generation == before).values(values)
+        )
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(links).values(**_named(key), **values))
+    except IntegrityError:  # somebody was quicker
+        return False
+    return True
+
+
+def intend(key: LinkKey, generation: int, now: float, connection: Connection) -> bool:
+    """A refresh begins."""
+    return _changed(connection, _at(key, generation).values(intent_at=now))
+
+
+def settle(key: LinkKey, generation: int, connection: Connection) -> bool:
+    """It changed nothing."""
+    return _changed(connection, _at(key, generation).values(intent_at=None))
+
+
+def replace(
+    key: LinkKey, generation: int, tokens: TokenSet, sealed: bytes, now: float, connection: Connection
+) -> bool:
+    """It brought new tokens. The data key stays, so that wrapping it anew at the same time is no conflict."""
+    values = {
+        "generation": generation + 1,
+        "scopes": " ".join(sorted(tokens.scopes)),
+        "version": seal.VERSION,
+        "sealed": sealed,
+        "refreshed_at": now,
+        "intent_at": None,
+    }
+    return _changed(connection, _at(key, generation).values(values))
+
+
+def end(key: LinkKey, generation: int, reason: str, now: float, connection: Connection) -> bool:
+    """Data key and tokens are overwritten; who, when and why stays."""
+    return _changed(connection, _at(key, generation).values(_ended(reason, now)))
+
+
+def unlink(key: LinkKey, now: float, connection: Connection) -> None:
+    """The row goes: at once for everybody who asks, and after a day from the table.
+
+    A refresh of the old grant may be under way. Would the next link begin at generation 1 again, the late
+    answer of that refresh could pass for its successor.
+    """
+    connection.execute(
+        update(links)
+        .where(_is(key))
+        .values(**_ended(UNLINKED, now), account="", scopes="", generation=links.c.generation + 1)
+    )
+    forgotten = now - limits.LINK_TOMBSTONE_SECONDS
+    connection.execute(delete(links).where(links.c.ended == UNLINKED, links.c.ended_at < forgotten))
+
+
+def touch(key: LinkKey, now: float, connection: Connection) -> None:
+    """It was used, unless that was noted within the hour."""
+    noted = now - limits.LINK_TOUCH_SECONDS
+    connection.execute(update(links).where(_is(key), links.c.used_at < noted).values(used_at=now))
+
+
+_KEY = (links.c.tenant, links.c.issuer, links.c.subject, links.c.upstream)
+_LIVE = links.c.ended == ""
+_HEADS = select(
+    *_KEY,
+    links.c.generation,
+    links.c.account,
+    links.c.scopes,
+    links.c.linked_at,
+    links.c.refreshed_at,
+    links.c.used_at,
+    links.c.ended,
+).where(links.c.ended != UNLINKED)
+
+
+def _named(key: LinkKey) -> dict[str, str]:
+    return {"tenant": key.tenant, "issuer": key.issuer, "subject": key.subject, "upstream": key.upstream}
+
+
+def _is(key: LinkKey) -> Any:
+    return and_(*(links.c[name] == value for name, value in _named(key).items()))
+
+
+def _at(key: LinkKey, generation: int) -> Any:
+    return update(links).where(_is(key), links.c.generation == generation, _LIVE)
+
+
+def _ended(reason: str, now: float) -> dict[str, Any]:
+    return {
+        "ended": reason,
+        "ended_at": now,
+        "key_id": "",
+        "wrapped": None,
+        "sealed": None,
+        "intent_at": None,
+    }
+
+
+def _changed(connection: Connection, statement: Any) -> bool:
+    return bool(connection.execute(statement).rowcount == 1)
+
+
+def _key(row: Any) -> LinkKey:
+    return LinkKey(row.issuer, row.subject, row.upstream, row.tenant)
+
+
+def _head(row: Any) -> LinkHead:
+    return LinkHead(
+        key=_key(row),
+        generation=row.generation,
+        account=row.account,
+        scopes=frozenset(row.scopes.split()),
+        linked_at=row.linked_at,
+        refreshed_at=row.refreshed_at,
+        used_at=row.used_at,
+        ended=row.ended,
+    )

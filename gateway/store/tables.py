@@ -1,0 +1,75 @@
+"""What outlives a restart, as tables. A change here comes with a file in `migrations/versions/`.
+
+links         one grant of one person at one upstream; its tokens sealed (gateway/credential/sealed.py)
+revocations   who was cut off, in the order in which it was written
+
+Times are Unix seconds.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+Serial = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers only a column of exactly this type."""
+
+links = Table(
+    "links",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("upstream", Text, primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("scopes", Text, nullable=False),  # separated by spaces; for people to see, the sealed ones count
+    Column("version", SmallInteger, nullable=False),  # of the envelope
+    Column("key_id", Text, nullable=False),  # whose key wraps the data key; empty when there is none any more
+    Column("wrapped", LargeBinary),  # the data key
+    Column("sealed", LargeBinary),  # nonce and AES-256-GCM ciphertext; gone when the grant ended
+    Column("linked_at", Double, nullable=False),
+    Column("refreshed_at", Double, nullable=False),
+    Column("used_at", Double, nullable=False),
+    Column("intent_at", Double),
+    Column("ended", Text, nullable=False, server_default=""),
+    Column("ended_at", Double),
+    Index("ix_links_person", "issuer", "subject"),
+    Index("ix_links_intent_at", "intent_at"),
+    Index("ix_links_refreshed_at", "refreshed_at"),
+    Index("ix_links_key_id", "key_id"),
+)
+
+revocations = Table(
+    "revocations",
+    metadata,
+    # Two writers may commit in the other order than their numbers: who follows it reads a little back.
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),  # user, client, agent, session
+    Column("issuer", Text, nullable=False, server_default=""),
+    Column("subject", Text, nullable=False, server_default=""),
+    Column("client", Text, nullable=False, server_default=""),
+    Column("session", Text, nullable=False, server_default=""),
+    Column("not_before", Double, nullable=False),  # what was issued before it is refused
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("created", Double, nullable=False),
+    Index("ix_revocations_created", "created"),
+    sqlite_autoincrement=True,
+)
