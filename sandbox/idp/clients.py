@@ -31,6 +31,10 @@ class Client:
     secret: str | None = field(default=None, repr=False)
     auth_method: str = "none"
     may_exchange: bool = False
+    program: bool = False
+    """Whether it may have tokens of its own (client credentials)."""
+    jira_account: str | None = None
+    """Name of the service account at Jira that it belongs to, for a program's client there."""
 
     def allows(self, redirect_uri: str) -> bool:
         """Whether an answer for this client may go there."""
@@ -51,12 +55,15 @@ class Clients:
     """All clients of one provider."""
 
     def __init__(self) -> None:
-        loopback = tuple(f"http://{host}/callback" for host in ("127.0.0.1", "localhost", "[::1]"))
+        hosts = ("127.0.0.1", "localhost", "[::1]")
+        loopback = tuple(f"http://{host}/callback" for host in hosts)
+        sign_in = tuple(f"http://{host}/login/callback" for host in hosts)
         self._fixed = {
             DEMO_CLIENT_ID: Client(DEMO_CLIENT_ID, "Demo assistant", loopback),
             GATEWAY_CLIENT_ID: Client(
                 GATEWAY_CLIENT_ID,
                 "Jira Agent Gateway",
+                sign_in,
                 secret=GATEWAY_CLIENT_SECRET,
                 auth_method="client_secret_basic",
                 may_exchange=True,
@@ -66,6 +73,10 @@ class Clients:
 
     def get(self, client_id: str) -> Client | None:
         return self._fixed.get(client_id) or self._registered.get(client_id)
+
+    def add(self, client: Client) -> None:
+        """A client as an administrator would add it."""
+        self._registered[client.id] = client
 
     def forget(self, client_id: str) -> None:
         """Delete a registered client, as an administrator would."""

@@ -22,7 +22,7 @@ def document(idp: Idp) -> dict[str, Any]:
         "scopes_supported": list(OFFERED),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", EXCHANGE],
+        "grant_types_supported": ["authorization_code", "refresh_token", EXCHANGE, "client_credentials"],
         "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,

@@ -59,6 +59,8 @@ class Idp:
         self.counts: Counter[str] = Counter()
         """Requests by endpoint, as `Faults.only` names them."""
         self.clients = Clients()
+        self.partners: dict[str, str] = {}
+        """Authorization servers that take our word for a person (ID-JAG): issuer -> our client's id there."""
         self.pending: Shelf[AuthRequest] = Shelf(lambda: self.lifetimes.page, self.now)
         self.codes: Shelf[Code] = Shelf(lambda: self.lifetimes.code, self.now)
         self.refresh = RefreshTokens(

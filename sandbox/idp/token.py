@@ -14,6 +14,9 @@ from sandbox.idp import resource
 from sandbox.idp.clients import Client
 from sandbox.idp.exchange import GRANT_TYPE as EXCHANGE
 from sandbox.idp.exchange import exchange
+from sandbox.idp.idjag import ID_JAG, assertion
+from sandbox.idp.programs import GRANT_TYPE as CLIENT_CREDENTIALS
+from sandbox.idp.programs import client_credentials
 from sandbox.idp.records import Code, SignIn
 from sandbox.idp.refresh import dead_grant
 from sandbox.idp.state import Idp
@@ -37,8 +40,12 @@ async def answer(request: Request) -> Response:
         return Json(_redeem(idp, client, params))
     if grant_type == "refresh_token":
         return Json(_refresh(idp, client, params))
+    if grant_type == EXCHANGE and params.get("requested_token_type") == ID_JAG:
+        return Json(assertion(idp, client, params))
     if grant_type == EXCHANGE:
         return Json(exchange(idp, client, params))
+    if grant_type == CLIENT_CREDENTIALS:
+        return Json(client_credentials(idp, client, params))
     raise OAuthError("unsupported_grant_type", "Use authorization_code, refresh_token or token exchange.")
 
 
