@@ -147,7 +147,7 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def wait_for(url: str) -> None:
-    for _ in range(200):
+    for _ in range(1200):
         try:
             urlopen(url, timeout=2).close()
             return
