@@ -38,6 +38,7 @@ async def test_metadata_has_what_assistants_look_for(idp: Idp, web: httpx2.Async
         "authorization_code",
         "refresh_token",
         "urn:ietf:params:oauth:grant-type:token-exchange",
+        "client_credentials",
     }
     assert document["response_types_supported"] == ["code"]
     assert document["subject_types_supported"] == ["public"]
