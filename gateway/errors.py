@@ -65,7 +65,9 @@ class Denied(GatewayError):
 
 
 class StepUpRequired(GatewayError):
-    """RFC 6750 §3.1 `insufficient_scope`, RFC 9470. `scopes` are all the scopes that this call needs."""
+    """RFC 6750 §3.1 `insufficient_scope` with all the `scopes` that this call needs; RFC 9470
+    `insufficient_user_authentication` when the sign-in itself is too weak or too old; `insufficient_claims`
+    when the provider wants more (Conditional Access)."""
 
     code = "insufficient_scope"
 
@@ -81,6 +83,10 @@ class StepUpRequired(GatewayError):
         private: str = "",
     ) -> None:
         super().__init__(public, private=private, rules=rules)
+        if claims:
+            self.code = "insufficient_claims"
+        elif acr_values or max_age is not None:
+            self.code = "insufficient_user_authentication"
         self.scopes = scopes
         self.acr_values = acr_values
         """RFC 9470: sign-in classes of which one would do."""

@@ -13,7 +13,7 @@ from typing import Any, NewType, Protocol
 
 import msgspec
 
-from gateway.errors import Denied
+from gateway.errors import Denied, StepUpRequired
 
 Bearer = NewType("Bearer", str)
 """An access token as presented, not yet verified."""
@@ -170,12 +170,24 @@ class ActionSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class StepUp:
+    """How a sign-in must be so that a refusal falls away (RFC 9470)."""
+
+    acr_values: tuple[str, ...] = ()
+    """Authentication context classes of which one would do."""
+    max_age: int | None = None
+    """seconds since the sign-in, at most."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """One rule that decided: its `@id`, its public `@reason`, and where it stands."""
 
     rule: str
     text: str
     where: str = ""
+    step_up: StepUp | None = None
+    """What would make a `forbid` fall away; None: no sign-in would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,12 +241,22 @@ class Decision(msgspec.Struct, frozen=True):
         )
 
     def enforce(self) -> None:
-        """Raises `Denied` with the public reason and the rules, unless allowed."""
+        """Raises `Denied` with the public reason and the rules, unless allowed; `StepUpRequired` when another
+        sign-in is all that lacks."""
         if self.allowed and not self.errors:
             return
         rules = tuple(r.rule for r in self.reasons)
         why = " ".join(r.text for r in self.reasons) or "No rule allows this."
         named = f" (rule {', '.join(rules)})" if rules else ""
+        asked = [reason.step_up for reason in self.reasons if reason.step_up is not None]
+        if asked and len(asked) == len(self.reasons) and not self.errors:
+            ages = [one.max_age for one in asked if one.max_age is not None]
+            raise StepUpRequired(
+                f"Sign in again{named}: {why}",
+                acr_values=tuple(dict.fromkeys(acr for one in asked for acr in one.acr_values)),
+                max_age=min(ages, default=None),
+                rules=rules,
+            )
         raise Denied(
             f"Refused by policy{named}: {why} Ask your security team if you need it.",
             rules=rules,

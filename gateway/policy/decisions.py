@@ -53,7 +53,7 @@ def _beforehand(judge: Judge, question: Question) -> Decision:
     asked: Facts = {**question.shown(), "allowed": False, "rules": found.refusing}
     return Decision(
         allowed=False,
-        reasons=judge.reasons(found.refusing, found.errors),
+        reasons=judge.refusals(found),
         policy=judge.bundle.digest,
         errors=found.errors,
         facts=(question.subject.record, asked),

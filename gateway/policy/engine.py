@@ -59,8 +59,7 @@ class CedarPolicy:
         judge = self._judge
         subject = judge.subjects.subject(caller)
         if subject.visible is None:
-            possible = (t.name for t in self._actions if judge.outlook.anything(subject, t.name).possible)
-            subject.visible = frozenset(possible)
+            subject.visible = frozenset(t.name for t in self._actions if judge.offered(subject, t.name))
         return subject.visible
 
     def admit(self, call: ToolCall) -> Decision:

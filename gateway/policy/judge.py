@@ -18,7 +18,8 @@ from gateway.policy.facts import resource_entities, resource_key, uid
 from gateway.policy.memo import Memo
 from gateway.policy.obligations import Settled, obligation_of, settle
 from gateway.policy.outlook import Outlook
-from gateway.policy.subjects import Known, Question, Subjects
+from gateway.policy.restriction import Prospect
+from gateway.policy.subjects import Known, Question, Subject, Subjects
 
 log = logging.getLogger("gateway.policy")
 
@@ -43,6 +44,12 @@ class Judge:
         self.outlook = Outlook(bundle)
         self.admissions: Memo[Any, Decision] = Memo(limits.VERDICTS_CACHED)
         self._verdicts: Memo[Any, Verdict] = Memo(limits.VERDICTS_CACHED)
+
+    def offered(self, subject: Subject, action: str) -> bool:
+        """Whether the action could be allowed on something, perhaps after another sign-in."""
+        found = self.outlook.anything(subject, action)
+        refusing = [self.bundle.rules[rule] for rule in found.refusing]
+        return found.possible or (found.permitted and all(rule.step_up for rule in refusing))
 
     def verdict(self, question: Question | None, resource: Resource) -> Verdict:
         """The answer on one resource."""
@@ -139,9 +146,16 @@ class Judge:
             asked=asked,
         )
 
+    def refusals(self, found: Prospect) -> tuple[Reason, ...]:
+        """Why nothing is possible; nobody is asked to sign in again for what no rule would permit then."""
+        named = self.reasons(found.refusing, found.errors)
+        return named if found.permitted else tuple(Reason(r.rule, r.text, r.where) for r in named)
+
     def reasons(self, rules: Sequence[str], errors: Sequence[str] = ()) -> tuple[Reason, ...]:
         """The rules by name, public reason and place; one that failed as `policy_error:<rule>`."""
-        named = [Reason(r.id, r.reason, r.where) for r in (self.bundle.rules[rule] for rule in rules)]
+        named = [
+            Reason(r.id, r.reason, r.where, r.step_up) for r in (self.bundle.rules[rule] for rule in rules)
+        ]
         for error in errors:
             # `policy_error:<rule>: <why>`
             failed = error.split(":", 2)[1]

@@ -47,6 +47,8 @@ class Prospect:
     possible: bool
     refusing: tuple[str, ...]
     errors: tuple[str, ...]
+    permitted: bool = False
+    """Whether a permit could hold: without the refusing rules it would be possible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +179,8 @@ def prospect(partial: Partial, residual: Residual) -> Prospect:
     """Whether some resource could be allowed."""
     permits, forbids = residual.split(partial)
     refusing = tuple(rule for rule, formula in forbids.items() if formula is True)
-    possible = not refusing and not partial.errors and some(permits.values()) is not False
-    return Prospect(possible, refusing, partial.errors)
+    permitted = not partial.errors and some(permits.values()) is not False
+    return Prospect(permitted and not refusing, refusing, partial.errors, permitted)
 
 
 def restriction(partial: Partial, residual: Residual) -> Restriction:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.fields import SYSTEM_FIELDS
+from gateway.model import StepUp
 from gateway.policy.cedar import CedarProblem, Json, parse_rule
 
 REDACT, CAP = "redact_fields", "cap_results"
@@ -19,7 +20,8 @@ _ID = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _FIELD = re.compile(r"(?:[A-Za-z][A-Za-z0-9_]*|cf\[[0-9]+\])(?:\.[A-Za-z][A-Za-z0-9_]*)*", re.IGNORECASE)
 _CUSTOM = re.compile(r"customfield_[0-9]+|cf\[[0-9]+\]", re.IGNORECASE)
 _SYSTEM = {name.lower() for name in SYSTEM_FIELDS}
-_ANNOTATIONS = {"id", "reason", "note", "obligation", "fields", "max"}
+_ACR = re.compile(r"[!-~]{1,200}(?: [!-~]{1,200}){0,9}")
+_ANNOTATIONS = {"id", "reason", "note", "obligation", "fields", "max", "step_up", "max_age"}
 _ARGUMENT = {REDACT: "fields", CAP: "max"}
 
 
@@ -40,6 +42,7 @@ class Rule:
     obligation: str | None = None
     fields: frozenset[str] = frozenset()
     maximum: int | None = None
+    step_up: StepUp | None = None
 
 
 def statements(text: str) -> Iterator[tuple[int, str]]:
@@ -103,9 +106,20 @@ def _rule(where: str, text: str, known: Mapping[str, frozenset[str]]) -> tuple[R
         body=body,
         obligation=notes.get("obligation"),
         fields=frozenset(part.strip() for part in notes.get("fields", "").split(",") if part.strip()),
-        maximum=int(notes["max"]) if re.fullmatch(r"[0-9]{1,6}", notes.get("max", "")) else None,
+        maximum=_number(notes.get("max")),
+        step_up=_step_up(notes),
     )
     return rule, [f"{where}: {problem}." for problem in _lint(rule, notes, known)]
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and re.fullmatch(r"[0-9]{1,6}", text) else None
+
+
+def _step_up(notes: Mapping[str, str]) -> StepUp | None:
+    if not {"step_up", "max_age"} & notes.keys():
+        return None
+    return StepUp(tuple(notes.get("step_up", "").split()), _number(notes.get("max_age")))
 
 
 def _lint(rule: Rule, notes: Mapping[str, str], known: Mapping[str, frozenset[str]]) -> Iterator[str]:
@@ -118,6 +132,7 @@ def _lint(rule: Rule, notes: Mapping[str, str], known: Mapping[str, frozenset[st
     if rule.effect == "permit" and rule.body["principal"]["op"] == "All" and not rule.body["conditions"]:
         yield "this permits everybody; say who, in the head or in a condition"
     yield from _obligation(rule, notes)
+    yield from _signing_in(rule, notes)
     yield from _names(rule.body, known)
     yield from _labels(rule.body)
 
@@ -144,6 +159,18 @@ def _obligation(rule: Rule, notes: Mapping[str, str]) -> Iterator[str]:
         yield from _misspelt(rule.fields)
     if rule.obligation == CAP and not rule.maximum:
         yield "@max must be a number from 1"
+
+
+def _signing_in(rule: Rule, notes: Mapping[str, str]) -> Iterator[str]:
+    """RFC 9470: what the assistant is told to ask the identity provider for."""
+    if rule.step_up is None:
+        return
+    if rule.effect != "forbid" or rule.obligation is not None:
+        yield "@step_up and @max_age stand on a forbid without @obligation"
+    if "step_up" in notes and not _ACR.fullmatch(notes["step_up"]):
+        yield "@step_up must name 1 to 10 values of acr, separated by single blanks"
+    if "max_age" in notes and not rule.step_up.max_age:
+        yield "@max_age must be a number of seconds from 1 to 999999"
 
 
 def _misspelt(fields: frozenset[str]) -> Iterator[str]:

@@ -3,7 +3,8 @@
 | error                                | answer                                              |
 | ------------------------------------ | --------------------------------------------------- |
 | `Unauthenticated`                    | 401 challenge (RFC 6750 §3, RFC 9728 §5.1)          |
-| `StepUpRequired`                     | 403 challenge with all scopes that the call needs   |
+| `StepUpRequired`                     | 403 challenge with all scopes that the call needs,  |
+|                                      | or 401 with `acr_values` and `max_age` (RFC 9470)   |
 | `Unavailable`, part `identity`       | 503 with Retry-After                                |
 | `UnknownTool`                        | JSON-RPC -32602                                     |
 | `ConsentRequired` with an address    | as the client declared it: see `elicit.py`          |
@@ -12,6 +13,7 @@
 """
 
 import logging
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from typing import Any
 
@@ -105,8 +107,16 @@ class Answers:
         return self._challenge(401, body, ("error", "error_description"), self._scopes)
 
     def _step_up(self, problem: StepUpRequired) -> Reply:
+        """RFC 6750 §3.1 for scopes; RFC 9470 §3 for the sign-in itself; Entra's claims challenge as it came."""
         body = {"error": problem.code, "error_description": problem.public}
-        return self._challenge(403, body, ("error", "error_description"), problem.scopes or self._scopes)
+        if problem.acr_values:
+            body["acr_values"] = " ".join(problem.acr_values)
+        if problem.max_age is not None:
+            body["max_age"] = str(problem.max_age)
+        if problem.claims:
+            body["claims"] = urlsafe_b64encode(problem.claims.encode()).decode().rstrip("=")
+        status = 403 if problem.code == "insufficient_scope" else 401
+        return self._challenge(status, body, tuple(body), problem.scopes or self._scopes)
 
     def token_in_query(self) -> Reply:
         """RFC 6750 §2.3 is refused: a token in a URL ends in logs."""

@@ -130,6 +130,31 @@ async def test_a_missing_scope_is_a_403_challenge_with_all_scopes(world: World, 
 
 
 @pytest.mark.parametrize("form", [modern, legacy])
+async def test_a_weak_sign_in_is_a_401_challenge_that_says_which_would_do(world: World, form: Any) -> None:
+    """RFC 9470 §3: the classes of which one would do, and how old the sign-in may be."""
+    body, headers = form("tools/call", {"name": "demo_fail", "arguments": {"how": "weak"}})
+    answer = await world.post(body, headers)
+    assert answer.status_code == 401
+    told = (
+        'error="insufficient_user_authentication"',
+        'error_description="Sign in again."',
+        'acr_values="urn:corp:mfa phr"',
+        'max_age="900"',
+    )
+    assert answer.headers["www-authenticate"] == challenge(world, *told)
+
+
+@pytest.mark.parametrize("form", [modern, legacy])
+async def test_a_claims_challenge_is_passed_on_as_it_came(world: World, form: Any) -> None:
+    """Conditional Access: the provider's own words, in base64url, which the client sends back to it."""
+    body, headers = form("tools/call", {"name": "demo_fail", "arguments": {"how": "conditional"}})
+    answer = await world.post(body, headers)
+    assert answer.status_code == 401
+    told = 'claims="eyJhY2Nlc3NfdG9rZW4iOnsiYWNycyI6eyJ2YWx1ZSI6ImMxIn19fQ"'
+    assert told in answer.headers["www-authenticate"] and "insufficient_claims" in answer.text
+
+
+@pytest.mark.parametrize("form", [modern, legacy])
 @pytest.mark.parametrize(("how", "status"), [("expired", 401), ("identity-down", 503)])
 async def test_a_token_that_dies_during_the_call_is_answered_by_http(
     world: World, form: Any, how: str, status: int

@@ -52,6 +52,8 @@ REFUSALS: dict[str, GatewayError] = {
     "jira-down": Unavailable("Jira does not answer; try again.", part="jira", private="connect: 10.0.0.1"),
     "sealed": Sealed("disk full"),
     "step-up": StepUpRequired("Grant `jira:write`.", scopes=("jira:read", "jira:write")),
+    "weak": StepUpRequired("Sign in again.", acr_values=("urn:corp:mfa", "phr"), max_age=900),
+    "conditional": StepUpRequired("Sign in again.", claims='{"access_token":{"acrs":{"value":"c1"}}}'),
     "expired": Unauthenticated("expired meanwhile"),
     "identity-down": Unavailable("Sign-in cannot be checked.", part="identity", private="jwks timeout"),
 }
