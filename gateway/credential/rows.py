@@ -64,6 +64,12 @@ def of(issuer: str, subject: str, connection: Connection) -> Sequence[LinkHead]:
     return [_head(row) for row in connection.execute(theirs.order_by(links.c.upstream))]
 
 
+def holders(upstream: str, account: str, connection: Connection) -> list[LinkKey]:
+    """Whose live grants at an upstream are of that account."""
+    statement = select(*_KEY).where(links.c.upstream == upstream, links.c.account == account, _LIVE)
+    return [_key(row) for row in connection.execute(statement)]
+
+
 def intents(before: float, connection: Connection) -> Sequence[LinkKey]:
     """Refreshes that were begun and whose end nobody wrote, oldest first."""
     begun = select(*_KEY).where(links.c.intent_at < before, _LIVE).order_by(links.c.intent_at)

@@ -160,6 +160,10 @@ class SealedVault:
         """See `Vault`."""
         return await self._database.read(partial(rows.of, issuer, subject))
 
+    async def holders(self, upstream: str, account: str) -> Sequence[LinkKey]:
+        """See `Vault`."""
+        return await self._database.read(partial(rows.holders, upstream, account))
+
     async def intents(self, before: float) -> Sequence[LinkKey]:
         """See `Vault`. The oldest come first, at most `INTENTS_READ`."""
         return await self._database.read(partial(rows.intents, before))

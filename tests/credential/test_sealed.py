@@ -234,3 +234,16 @@ async def test_tokens_without_refresh_token_are_kept(vault: Vault) -> None:
     bare = type(given)(given.access, None, given.expires_at, frozenset())
     await vault.link(ANA, "acc", bare)
     assert said((await live(vault, ANA)).tokens) == said(bare)
+
+
+async def test_who_holds_an_account(vault: Vault) -> None:
+    """Live grants at that upstream, of everybody; not those that ended or were disconnected."""
+    for key in (ANA, BEN, ELSEWHERE, SECOND):
+        await vault.link(key, "acc-1", tokens())
+    await vault.link(LinkKey(ISSUER, "cy", "cloud"), "acc-2", tokens())
+    assert set(await vault.holders("cloud", "acc-1")) == {ANA, BEN, ELSEWHERE}
+    assert list(await vault.holders("cloud/write", "acc-1")) == [SECOND]
+    await vault.end(BEN, 1, "revoked")
+    await vault.unlink(ELSEWHERE)
+    assert list(await vault.holders("cloud", "acc-1")) == [ANA]
+    assert list(await vault.holders("cloud", "")) == []
