@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 from gateway import clock
 from gateway.credential import GrantOrder, Parts
 from gateway.credential.linked import LinkedSource
-from gateway.credential.vault import Link, LinkKey
+from gateway.credential.vault import Link, LinkKey, Vault
 from gateway.http import Outward
 from gateway.jira.client import JiraClient
 from gateway.model import Account, Bearer, Caller, Effect, Grant, Person, Secret
@@ -248,13 +248,15 @@ def _no_verifier(issuer: str, audience: str) -> Callable[[Bearer], Awaitable[Cal
 
 
 @asynccontextmanager
-async def link_bench(name: str = "atlassian", **settings: Any) -> AsyncIterator[LinkBench]:
-    """A source of that name, running; `settings` over good ones."""
+async def link_bench(
+    name: str = "atlassian", *, vault: Vault | None = None, **settings: Any
+) -> AsyncIterator[LinkBench]:
+    """A source of that name, running; `settings` over good ones. The vault is one in memory by default."""
     server = JiraServer()
     async with server, Outward() as outward:
         base, own = PLACES[name](server)
         events: list[tuple[str, dict[str, Any]]] = []
-        parts = _parts(server, outward, base, SimpleRefresher(), events)
+        parts = _parts(server, outward, base, SimpleRefresher(vault), events)
         module = import_module(f"gateway.credential.sources.{name}")
 
         def made(**changes: Any) -> LinkedSource:

@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from gateway import clock
 from gateway.credential.renewal import AuthorizationServer, GrantDead
@@ -58,13 +59,11 @@ class MemoryVault:
         return await self._swap(key, generation, intent_at=None) is not None
 
     async def replace(self, key: LinkKey, generation: int, tokens: TokenSet) -> Link | None:
-        found = self.links.get(key)
-        kept = replace(tokens, scopes=tokens.scopes or (found.tokens.scopes if found else frozenset()))
         return await self._swap(
             key,
             generation,
             generation=generation + 1,
-            tokens=kept,
+            tokens=tokens,
             refreshed_at=clock.wall(),
             intent_at=None,
         )
@@ -114,8 +113,8 @@ class MemoryVault:
 class SimpleRefresher:
     """A `Refresher` of one process."""
 
-    def __init__(self) -> None:
-        self.vault = MemoryVault()
+    def __init__(self, vault: Any = None) -> None:
+        self.vault = vault or MemoryVault()
         self.servers: dict[str, AuthorizationServer] = {}
         self._locks: defaultdict[LinkKey, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -141,12 +140,13 @@ class SimpleRefresher:
                 raise ConsentRequired("Connect again.", private="dead") from None
             except Exception as failed:
                 raise Unavailable("It cannot be refreshed.", part="credential", private=str(failed)) from None
-            replaced = await self.vault.replace(key, generation, tokens)
+            kept = replace(tokens, scopes=tokens.scopes or link.tokens.scopes)
+            replaced: Link | None = await self.vault.replace(key, generation, kept)
             assert replaced is not None
             return replaced
 
     async def _read(self, key: LinkKey) -> Link:
-        link = await self.vault.read(key)
+        link: Link | None = await self.vault.read(key)
         if link is None:
             raise ConsentRequired("Connect.")
         return link

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ import pytest
 from gateway import clock, limits
 from gateway.credential import Linking, Parts
 from gateway.credential.linked import ENDS, LinkedSource
+from gateway.credential.sealed import SealedVault
 from gateway.credential.vault import LinkKey
 from gateway.errors import ConfigError, ConfirmationNeeded, ConsentRequired, LinkRefused, Sealed, Unavailable
 from gateway.model import Account, Caller, Effect, Grant
+from gateway.store.sql import Database
 from tests.credential.conformance import Conformance
 from tests.credential.linking import (
     CALLBACK,
@@ -27,6 +30,7 @@ from tests.credential.linking import (
     account_of,
     link_bench,
 )
+from tests.credential.sealing import local
 
 
 @pytest.fixture(params=sorted(PLACES))
@@ -98,6 +102,35 @@ class TestConformanceOfTwoApps(Conformance):
             for write in (False, True):
                 await two_apps.connect(two_apps.person(name), write=write)
         return LinkedParty(two_apps)
+
+
+class SealedParty(LinkedParty):
+    """The same on a vault that seals, in a database."""
+
+    def slow(self, seconds: float) -> None:
+        self.bench.server.delay = seconds
+
+    async def down(self) -> None:
+        for name in ("ana", "bo"):
+            link = await self.bench.vault.read(LinkKey(ISSUER, name, "jira"))
+            stale = replace(link.tokens, expires_at=clock.wall() - 1)
+            await self.bench.vault.replace(link.key, link.generation, stale)
+        await self.bench.server.stop()
+
+
+class TestConformanceOnASealedVault(Conformance):
+    """With the vault of the gateway."""
+
+    @pytest.fixture
+    async def party(self, tmp_path: Path) -> AsyncIterator[SealedParty]:
+        """Ana and bo are linked for writing, in SQLite."""
+        async with Database(f"sqlite:///{tmp_path}/gateway.db") as database:
+            vault = SealedVault(database, local())
+            await vault.start()
+            async with link_bench("atlassian", vault=vault) as bench:
+                for name in ("ana", "bo"):
+                    await bench.connect(bench.person(name), write=True)
+                yield SealedParty(bench)
 
 
 async def consent_required(
