@@ -22,6 +22,7 @@ from gateway.config import JiraSite, Settings, shipped_policies
 from gateway.credential import CredentialSource, Parts, Verify
 from gateway.credential.chosen import ChosenSource, Offer
 from gateway.credential.keys import ClientKeys
+from gateway.credential.renewal import Refresher
 from gateway.errors import ConfigError
 from gateway.gate import Gate
 from gateway.http import Outward
@@ -87,6 +88,8 @@ class Common:
     gate: Gate
     providers: Providers
     keys: ClientKeys
+    refresher: Refresher | None = None
+    """The vault and who refreshes in it; None without a vault."""
 
 
 class Site:
@@ -151,6 +154,7 @@ class Site:
             connect_url=connect_url,
             callback_url=f"{connect_url}/callback",
             events=partial(self._common.audit.event, site=site.name),
+            refresher=self._common.refresher,
         )
         if sum(order.linked for order in site.credential) > 1:  # their grants would share a name in the vault
             raise ConfigError(
