@@ -44,4 +44,4 @@ def refused(problem: GatewayError, call_id: str, *, opens_addresses: bool) -> di
 
 def _told(problem: GatewayError) -> str:
     url = getattr(problem, "url", "")
-    return f"{problem.public} Open {url} in your browser." if url else problem.public
+    return f"{problem.public} Open {url}" if url else problem.public

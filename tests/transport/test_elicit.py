@@ -24,7 +24,7 @@ from tests.transport import world as worlds
 from tests.transport.world import INITIALIZE, TLS, FakeLine, World
 
 PAGE = "https://gateway.example/connect/jira"
-URL_CAPABLE = {"elicitation": {"form": {}, "url": {}}}
+URL_CAPABLE: dict[str, Any] = {"elicitation": {"form": {}, "url": {}}}
 CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 
 
@@ -134,7 +134,7 @@ async def test_a_client_that_opens_no_addresses_gets_the_address_in_text(world: 
     async with browser() as http, client(world, http, mode) as mcp:
         answer = await mcp.call_tool("demo_whoami", {})
     assert answer.is_error and isinstance(answer.content[0], TextContent)
-    assert f"Open {PAGE}?for=ana-sealed in your browser." in answer.content[0].text
+    assert f"Open {PAGE}?for=ana-sealed (call" in answer.content[0].text
     assert answer.meta and answer.meta["jira-agent-gateway/error"]["code"] == "consent_required"
 
 
