@@ -14,33 +14,13 @@ from typing import Any, NewType, Protocol
 import msgspec
 
 from gateway.errors import Denied, StepUpRequired
+from gateway.secret import Secret as Secret
 
 Bearer = NewType("Bearer", str)
 """An access token as presented, not yet verified."""
 
 VerifiedClaims = NewType("VerifiedClaims", dict[str, Any])
 """The claims of a token whose signature, issuer, audience, type and times were checked."""
-
-
-class Secret:
-    """A value that cannot be printed, formatted, compared by accident or pickled."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The value. Call it only where the bytes leave for their one destination."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-    __str__ = __repr__
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a Secret is not serialised")
 
 
 class Effect(StrEnum):

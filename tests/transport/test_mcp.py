@@ -12,7 +12,7 @@ from gateway.transport.catalogue import Catalogue
 from tests.transport.world import HANDSHAKE, INITIALIZE, MODERN, NAMES, REFUSALS, TOOLS, World, legacy, modern
 
 CALL = {"name": "demo_echo", "arguments": {"value": 1}}
-NO_ANSWER_IN_A_RESULT = {"step-up", "expired", "identity-down"}
+NO_ANSWER_IN_A_RESULT = {"step-up", "weak", "conditional", "expired", "identity-down"}
 
 
 def error_of(answer: Any) -> int:

@@ -5,10 +5,10 @@ What Markdown has no word for is written in brackets: `[status: DONE]`, `[media:
 """
 
 import re
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+from gateway.jira.adf.pieces import attrs_of, card, children, date, unsupported, word, words
 from gateway.jira.adf.to_inline import CODE, Mark, clean, code_span, escaped, marked
 
 DEEPEST = 60
@@ -24,7 +24,6 @@ _AS_IT_STANDS = re.compile(r" *[A-Za-z(\"'][ !-%'-)+-;=?-\[^a-}]*")
 _FENCE = re.compile(r"`{3,}")
 _UNSAFE = re.compile(r"[\s\x00-\x1f]*(?:javascript|vbscript|file|data):", re.IGNORECASE)
 """Links that no Markdown makes: only their words are shown."""
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _BLANK = {"type": "text", "text": " "}
 _FRAMES = ("doc", "layoutSection", "layoutColumn", "bodiedSyncBlock", "listItem")
 _LISTS = frozenset({"bulletList", "orderedList", "taskList", "decisionList"})
@@ -39,16 +38,6 @@ def to_markdown(doc: Any, *, limit: int | None = None) -> str:
     if limit is None or len(text) <= limit:
         return text
     return f"{text[:limit].rstrip()}… [truncated, {len(text)} characters in all]"
-
-
-def _children(node: dict[str, Any]) -> list[dict[str, Any]]:
-    content = node.get("content")
-    return [child for child in content if isinstance(child, dict)] if isinstance(content, list) else []
-
-
-def _attrs(node: dict[str, Any]) -> dict[str, Any]:
-    attrs = node.get("attrs")
-    return attrs if isinstance(attrs, dict) else {}
 
 
 def _blocks(nodes: list[dict[str, Any]], depth: int) -> list[str]:
@@ -81,10 +70,10 @@ def _family(kind: str) -> str:
 
 def _block(node: dict[str, Any], kind: Any, depth: int) -> str:
     if kind in _FRAMES:
-        return "\n\n".join(_blocks(_children(node), depth + 1))
+        return "\n\n".join(_blocks(children(node), depth + 1))
     match kind:
         case "heading":
-            level = _attrs(node).get("level")
+            level = attrs_of(node).get("level")
             marker = "#" * (level if isinstance(level, int) and 1 <= level <= 6 else 1)
             return f"{marker} {_one_line(node, depth)}".rstrip()
         case "codeBlock":
@@ -92,25 +81,25 @@ def _block(node: dict[str, Any], kind: Any, depth: int) -> str:
         case "rule":
             return "---"
         case "blockquote":
-            return _quoted(_blocks(_children(node), depth + 1))
+            return _quoted(_blocks(children(node), depth + 1))
         case "panel":
             return _quoted(
-                [f"[panel: {_word(_attrs(node).get('panelType'))}]", *_blocks(_children(node), depth + 1)]
+                [f"[panel: {word(attrs_of(node).get('panelType'))}]", *_blocks(children(node), depth + 1)]
             )
         case "expand" | "nestedExpand":
-            title = _plain(_attrs(node).get("title"))
-            return _quoted([f"[expand: {title}]", *_blocks(_children(node), depth + 1)])
+            title = words(attrs_of(node).get("title"))
+            return _quoted([f"[expand: {title}]", *_blocks(children(node), depth + 1)])
         case "table":
             return _table(node, depth)
         case "mediaSingle" | "mediaGroup":
-            return "\n".join(filter(None, (_block(c, c.get("type"), depth) for c in _children(node))))
+            return "\n".join(filter(None, (_block(c, c.get("type"), depth) for c in children(node))))
         case "caption":
             return _lines(node, depth)
         case "bodiedExtension":
-            return "\n\n".join([_unsupported(kind), *_blocks(_children(node), depth + 1)])
+            return "\n\n".join([unsupported(kind), *_blocks(children(node), depth + 1)])
         case "blockCard" | "embedCard" | "media" | "text":
             return _lines({"content": [node]}, depth)
-    return _unsupported(kind)
+    return unsupported(kind)
 
 
 def _prose(node: dict[str, Any]) -> str:
@@ -126,7 +115,7 @@ def _prose(node: dict[str, Any]) -> str:
 
 def _lines(node: dict[str, Any], depth: int) -> str:
     """A paragraph: inline content, no line of which starts another block."""
-    text = _inline(_children(node), depth)
+    text = _inline(children(node), depth)
     if "\n" not in text:
         return _safe(text.strip())
     return "\\\n".join(_safe(line) for part in text.split("\n") if (line := part.strip()))
@@ -141,7 +130,7 @@ def _safe(line: str) -> str:
 
 def _one_line(node: dict[str, Any], depth: int) -> str:
     """A heading or task: a line break is a blank, and closing #s are text."""
-    nodes = [_BLANK if child.get("type") == "hardBreak" else child for child in _children(node)]
+    nodes = [_BLANK if child.get("type") == "hardBreak" else child for child in children(node)]
     text = _inline(nodes, depth).replace("\n", " ").strip()
     return f"{text[:-1]}\\#" if text.endswith("#") else text
 
@@ -185,7 +174,7 @@ def _marks(marks: Any) -> tuple[Mark, ...]:
         if kind in (CODE, "strong", "em", "strike"):
             found.append(kind)
         elif kind == "link":
-            href, title = _attrs(mark).get("href"), _attrs(mark).get("title")
+            href, title = attrs_of(mark).get("href"), attrs_of(mark).get("title")
             if isinstance(href, str) and href and not _UNSAFE.match(href):
                 found.append((clean(href), clean(title) if isinstance(title, str) else ""))
     if CODE in found:
@@ -195,65 +184,36 @@ def _marks(marks: Any) -> tuple[Mark, ...]:
 
 def _atom(node: dict[str, Any], depth: int) -> str:
     """An inline node that is not text."""
-    kind, attrs = node.get("type"), _attrs(node)
+    kind, attrs = node.get("type"), attrs_of(node)
     match kind:
         case "hardBreak":
             return "\n"
         case "mention":
-            name = _plain(attrs.get("text")) or _plain(attrs.get("id"))
+            name = words(attrs.get("text")) or words(attrs.get("id"))
             return "@" + name.removeprefix("@")
         case "emoji":
-            return _plain(attrs.get("text")) or _plain(attrs.get("shortName"))
+            return words(attrs.get("text")) or words(attrs.get("shortName"))
         case "status":
-            return f"[status: {_plain(attrs.get('text'))}]"
+            return f"[status: {words(attrs.get('text'))}]"
         case "date":
-            return _date(attrs.get("timestamp"))
+            return date(attrs.get("timestamp"))
         case "inlineCard" | "blockCard" | "embedCard":
-            return _card(attrs)
+            return card(attrs)
         case "media" | "mediaInline":
-            return (
-                f"[media: {_plain(attrs.get('alt')) or _plain(attrs.get('url')) or _word(attrs.get('type'))}]"
-            )
+            return f"[media: {words(attrs.get('alt')) or words(attrs.get('url')) or word(attrs.get('type'))}]"
         case "placeholder":
-            return f"[placeholder: {_plain(attrs.get('text'))}]"
+            return f"[placeholder: {words(attrs.get('text'))}]"
         case "paragraph" | "caption" | "heading":
-            return _inline(_children(node), depth + 1) if depth < DEEPEST else ""
-    return _unsupported(kind)
-
-
-def _card(attrs: dict[str, Any]) -> str:
-    data = attrs.get("data")
-    url = attrs.get("url") or (data.get("url") if isinstance(data, dict) else None)
-    if not isinstance(url, str):
-        return _unsupported("card")
-    return f"<{url}>" if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>\x00-\x1f]*", url) else _plain(url)
-
-
-def _date(timestamp: Any) -> str:
-    try:
-        return datetime.fromtimestamp(int(timestamp) / 1000, UTC).strftime("%Y-%m-%d")
-    except (TypeError, ValueError, OverflowError, OSError):
-        return "[unsupported: date]"
-
-
-def _plain(text: Any) -> str:
-    return escaped(clean(" ".join(text.split()))) if isinstance(text, str) else ""
-
-
-def _word(text: Any) -> str:
-    return text if isinstance(text, str) and _NAME.fullmatch(text) else "unknown"
-
-
-def _unsupported(kind: Any) -> str:
-    return f"[unsupported: {_word(kind)}]"
+            return _inline(children(node), depth + 1) if depth < DEEPEST else ""
+    return unsupported(kind)
 
 
 def _code(node: dict[str, Any]) -> str:
-    text = "".join(t for child in _children(node) if isinstance(t := child.get("text"), str))
+    text = "".join(t for child in children(node) if isinstance(t := child.get("text"), str))
     text = clean(text).replace("\r\n", "\n").replace("\r", "\n")
     longest = max((len(run) for run in _FENCE.findall(text)), default=2)
     fence = "`" * (longest + 1)
-    language = _attrs(node).get("language")
+    language = attrs_of(node).get("language")
     info = language if isinstance(language, str) and re.fullmatch(r"[^\s`\\&]{1,40}", language) else ""
     return f"{fence}{info}\n{text}\n{fence}" if text else f"{fence}{info}\n{fence}"
 
@@ -264,12 +224,12 @@ def _quoted(blocks: list[str]) -> str:
 
 def _list(node: dict[str, Any], kind: str, depth: int, second: bool) -> str:
     if depth > DEEPEST:
-        return _unsupported("list")
-    order = _attrs(node).get("order")
+        return unsupported("list")
+    order = attrs_of(node).get("order")
     number = order if isinstance(order, int) and 0 <= order < 10**8 else 1
     bullet, dot = ("*", ")") if second else ("-", ".")
     found: list[str] = []
-    for item in _children(node):
+    for item in children(node):
         if item.get("type") in _LISTS:  # a list of tasks within one stands beside its item
             found.append(_indented(_list(item, str(item["type"]), depth + 1, False), "  "))
             continue
@@ -283,14 +243,14 @@ def _list(node: dict[str, Any], kind: str, depth: int, second: bool) -> str:
 
 
 def _item(item: dict[str, Any], depth: int) -> str:
-    attrs = _attrs(item)
+    attrs = attrs_of(item)
     match item.get("type"):
         case "taskItem" | "blockTaskItem":
             box = "[x]" if attrs.get("state") == "DONE" else "[ ]"
             return f"{box} {_one_line(item, depth)}"
         case "decisionItem":
             return f"[decision] {_one_line(item, depth)}"
-    blocks = _blocks(_children(item), depth + 1)
+    blocks = _blocks(children(item), depth + 1)
     text = blocks[0] if blocks else ""
     for above, below in pairwise(blocks):
         tight = below.startswith(("- ", "1. ")) and not above.startswith(("```", "> ", "|"))
@@ -303,7 +263,7 @@ def _indented(text: str, indent: str) -> str:
 
 
 def _table(node: dict[str, Any], depth: int) -> str:
-    rows = [[_cell(cell, depth) for cell in _children(row)] for row in _children(node)]
+    rows = [[_cell(cell, depth) for cell in children(row)] for row in children(node)]
     width = max(map(len, rows), default=0)
     if not width:
         return ""
@@ -312,5 +272,5 @@ def _table(node: dict[str, Any], depth: int) -> str:
 
 
 def _cell(cell: dict[str, Any], depth: int) -> str:
-    text = "\n".join(_blocks(_children(cell), depth + 2)).replace("\\\n", "\n")
+    text = "\n".join(_blocks(children(cell), depth + 2)).replace("\\\n", "\n")
     return "<br>".join(filter(None, (line.strip() for line in text.split("\n")))).replace("|", "\\|")
