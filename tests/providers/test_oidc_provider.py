@@ -29,8 +29,9 @@ from tests.providers.oidc_provider import (
     OidcProvider,
 )
 from tests.providers.provider import ASSISTANT, READ, REDIRECT, Parties, Provider, Refused
+from tests.providers.tokens import unverified
 
-pytestmark = [pytest.mark.needs_node, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 GATEWAY, JIRA, JIRA_ISSUER = "http://127.0.0.1:20500/mcp", "http://127.0.0.1:20501", "https://as.example.com"
 KEY, STRANGE_KEY = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
@@ -68,12 +69,6 @@ async def own(tmp_path: Path) -> AsyncIterator[OidcProvider]:
     """A provider for one test that changes it."""
     async with make(tmp_path) as provider:
         yield provider
-
-
-def read(token: str) -> dict[str, Any]:
-    """The claims, unverified."""
-    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
-    return claims
 
 
 def typ(token: str) -> Any:
@@ -125,7 +120,7 @@ class TestSignIn:
     async def test_the_token_is_for_the_gateway_and_says_who(self, shared: OidcProvider) -> None:
         """RFC 9068: typ at+jwt, one audience as text, groups and how the person signed in."""
         tokens = await shared.token("ana")
-        claims = read(tokens.access)
+        claims = unverified(tokens.access)
         assert typ(tokens.access) == "at+jwt"
         assert (claims["aud"], claims["sub"], claims["client_id"]) == (GATEWAY, "ana", ASSISTANT)
         assert claims["groups"] == list(PEOPLE["ana"].groups)
@@ -135,7 +130,7 @@ class TestSignIn:
 
     async def test_a_person_without_groups_has_none(self, shared: OidcProvider) -> None:
         """Not a missing claim, and not somebody else's."""
-        assert read((await shared.token("mallory")).access)["groups"] == []
+        assert unverified((await shared.token("mallory")).access)["groups"] == []
 
     async def test_only_scopes_that_were_asked_for(self, shared: OidcProvider) -> None:
         """Reading is not writing."""
@@ -188,10 +183,10 @@ class TestSignIn:
             "redirect_uris": [REDIRECT],
             "grant_types": ["authorization_code", "refresh_token"],
         }
-        async with httpx2.AsyncClient(trust_env=False) as http:
+        async with httpx2.AsyncClient(trust_env=False, verify=False) as http:
             reply = await http.post(shared.metadata["registration_endpoint"], json=asked)
         client = reply.json()["client_id"]
-        assert read((await shared.token("bo", client=client)).access)["client_id"] == client
+        assert unverified((await shared.token("bo", client=client)).access)["client_id"] == client
 
 
 class TestStepUp:
@@ -199,8 +194,8 @@ class TestStepUp:
 
     async def test_only_who_is_asked_shows_a_second_factor(self, shared: OidcProvider) -> None:
         """The same person, with and without `acr_values`."""
-        plain = read((await shared.token("lee")).access)
-        raised = read((await shared.token("lee", acr=shared.mfa)).access)
+        plain = unverified((await shared.token("lee")).access)
+        raised = unverified((await shared.token("lee", acr=shared.mfa)).access)
         assert (plain["acr"], plain["amr"]) == ("urn:corp:password", ["pwd"])
         assert (raised["acr"], raised["amr"]) == ("urn:corp:mfa", ["pwd", "otp"])
 
@@ -211,7 +206,9 @@ class TestStepUp:
             for acr in ("", shared.mfa, ""):
                 url, verifier = authorization(shared, acr_values=acr)
                 answer = await browser.open(url)
-                seen.append(read((await redeem(shared, answer["code"], verifier))["access_token"])["acr"])
+                seen.append(
+                    unverified((await redeem(shared, answer["code"], verifier))["access_token"])["acr"]
+                )
         assert seen == ["urn:corp:password", "urn:corp:mfa", "urn:corp:mfa"]
 
     async def test_nobody_passes_without_the_factor(self, shared: OidcProvider) -> None:
@@ -243,14 +240,14 @@ class TestExchange:
         assert claims["act"] == {"sub": GATEWAY_CLIENT_ID, "act": {"sub": ASSISTANT}}
         assert jwt.get_unverified_header(answer["access_token"])["alg"] == "PS256"
         assert answer["issued_token_type"] == TOKEN_TYPE + "access_token"
-        assert claims["exp"] <= read(tokens.access)["exp"]
+        assert claims["exp"] <= unverified(tokens.access)["exp"]
 
     async def test_its_result_lives_no_longer_than_the_subject(self, own: OidcProvider) -> None:
         """A short token of an assistant gives a shorter one for Jira."""
         await own.lives(access=60)
         subject = (await own.token("ana")).access
         answer = await own.exchange(subject)
-        assert read(answer["access_token"])["exp"] <= read(subject)["exp"]
+        assert unverified(answer["access_token"])["exp"] <= unverified(subject)["exp"]
         assert answer["expires_in"] <= 60
 
     async def test_jira_knows_only_its_own_tokens(self, shared: OidcProvider) -> None:
@@ -298,7 +295,7 @@ class TestExchange:
             ("audience", JIRA),
             ("audience", REPORTS),
         ]
-        async with httpx2.AsyncClient(trust_env=False) as http:
+        async with httpx2.AsyncClient(trust_env=False, verify=False) as http:
             reply = await http.post(
                 shared.metadata["token_endpoint"],
                 content=urlencode(form),
@@ -313,7 +310,7 @@ class TestExchange:
         for_jira = (await shared.exchange(tokens.access))["access_token"]
         for_reports = (await shared.token("ana", "openid reports:read", resource=REPORTS)).access
         forged = jwt.encode(
-            read(tokens.access), STRANGE_KEY, "ES256", jwt.get_unverified_header(tokens.access)
+            unverified(tokens.access), STRANGE_KEY, "ES256", jwt.get_unverified_header(tokens.access)
         )
         said = set()
         for wrong in (tokens.id, tokens.refresh, for_jira, for_reports, forged, "x"):
@@ -326,7 +323,7 @@ class TestExchange:
         """The other service reaches its own, not Jira; an assistant, being public, exchanges nothing."""
         subject = (await shared.token("ana")).access
         answer = await shared.exchange_as_service(subject, REPORTS, "reports:read")
-        assert read(answer["access_token"])["aud"] == REPORTS
+        assert unverified(answer["access_token"])["aud"] == REPORTS
         with pytest.raises(Refused, match="invalid_target"):
             await shared.exchange_as_service(subject, JIRA, "read:jira-work")
         form = {"grant_type": EXCHANGE, "client_id": ASSISTANT, "subject_token": subject}
@@ -335,7 +332,7 @@ class TestExchange:
 
     async def test_a_service_calls_in_its_own_name(self, shared: OidcProvider) -> None:
         """Client credentials: the subject is the client, and no person."""
-        claims = read((await shared.service_token(scope="jira:read"))["access_token"])
+        claims = unverified((await shared.service_token(scope="jira:read"))["access_token"])
         assert (claims["sub"], claims["client_id"]) == (SERVICE_CLIENT_ID, SERVICE_CLIENT_ID)
         assert (claims["aud"], claims["scope"]) == (GATEWAY, "jira:read")
         assert "groups" not in claims
@@ -344,7 +341,7 @@ class TestExchange:
         """private_key_jwt: the registered key, once for each assertion, and no other key."""
         subject = (await shared.token("ana")).access
         answer = await shared.exchange_by_key(subject, KEY)
-        assert read(answer["access_token"])["client_id"] == GATEWAY_KEY_CLIENT_ID
+        assert unverified(answer["access_token"])["client_id"] == GATEWAY_KEY_CLIENT_ID
         with pytest.raises(Refused, match="invalid_client"):
             await shared.exchange_by_key(subject, STRANGE_KEY)
         form = {
@@ -364,7 +361,7 @@ class TestRefresh:
         """The thief's and the owner's alike; a family of the same person elsewhere goes on."""
         first, other = await shared.token("ana"), await shared.token("ana")
         second = await shared.refresh(first)
-        assert second.refresh != first.refresh and read(second.access)["acr"] == "urn:corp:password"
+        assert second.refresh != first.refresh and unverified(second.access)["acr"] == "urn:corp:password"
         for dead in (first, second):
             with pytest.raises(Refused, match="invalid_grant"):
                 await shared.refresh(dead)
@@ -391,7 +388,7 @@ class TestIdJag:
         tokens = await shared.gateway_sign_in("ana")
         subject = tokens.id if kind == "id_token" else tokens.refresh
         answer = await shared.id_jag(subject, kind, JIRA_ISSUER, resource="https://jira.example.com")
-        assertion, claims = answer["access_token"], read(answer["access_token"])
+        assertion, claims = answer["access_token"], unverified(answer["access_token"])
         assert typ(assertion) == "oauth-id-jag+jwt"
         assert (answer["issued_token_type"], answer["token_type"]) == (TOKEN_TYPE + "id-jag", "N_A")
         assert (claims["sub"], claims["aud"], claims["client_id"]) == ("ana", JIRA_ISSUER, "gateway-there")
@@ -426,7 +423,16 @@ class TestIdJag:
                 await shared.id_jag(token, kind, JIRA_ISSUER)
 
     async def test_a_used_refresh_token_gives_none(self, shared: OidcProvider) -> None:
-        """Nor does one of somebody who signed out."""
+        """It is dead for this as for refreshing."""
+        tokens = await shared.gateway_sign_in("ana")
+        form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh}
+        auth = (GATEWAY_CLIENT_ID, shared.secrets["gateway"])
+        await post_form(shared.metadata["token_endpoint"], form, auth=auth)
+        with pytest.raises(Refused, match="invalid_request"):
+            await shared.id_jag(tokens.refresh, "refresh_token", JIRA_ISSUER)
+
+    async def test_nobody_who_signed_out_is_vouched_for(self, shared: OidcProvider) -> None:
+        """Neither by the refresh token nor by the ID token, which would both still be in their time."""
         tokens = await shared.gateway_sign_in("hana")
         await shared.sign_out("hana")
         for token, kind in ((tokens.refresh, "refresh_token"), (tokens.id, "id_token")):
@@ -445,7 +451,7 @@ class TestIntrospection:
         assert (told["active"], told["sub"], told["aud"]) == (True, "bo", GATEWAY)
         assert told["groups"] == list(PEOPLE["bo"].groups) and told["exp"] > clock.wall()
         answer = await shared.exchange(token)
-        assert read(answer["access_token"])["sub"] == "bo"
+        assert unverified(answer["access_token"])["sub"] == "bo"
 
     async def test_it_ends_with_the_session(self, own: OidcProvider) -> None:
         """After signing out it is not active, and not exchanged."""

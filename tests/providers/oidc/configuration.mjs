@@ -18,7 +18,7 @@ export function resources({ gateway, opaque, jira, reports, lives }) {
   return {
     [gateway]: { audience: gateway, scope: 'jira:read jira:write', accessTokenTTL: lives.access, ...jwt('ES256') },
     [opaque]: { audience: gateway, scope: 'jira:read jira:write', accessTokenTTL: lives.access, accessTokenFormat: 'opaque' },
-    [reports]: { audience: reports, scope: 'reports:read', accessTokenTTL: lives.access, ...jwt('RS256') },
+    [reports]: { audience: reports, scope: 'reports:read', accessTokenTTL: lives.access, ...jwt('ES256') },
     [jira]: { audience: jira, scope: 'read:jira-work write:jira-work', accessTokenTTL: lives.jira, ...jwt('PS256') },
   };
 }

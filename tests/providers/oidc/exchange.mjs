@@ -59,7 +59,7 @@ async function jwtClaims(idp, token) {
   try {
     const keys = createLocalJWKSet(publicKeys(idp.store.keys));
     const { payload } = await jwtVerify(token, keys, {
-      issuer: idp.issuer, audience: idp.gateway, typ: 'at+jwt', algorithms: ['ES256'],
+      issuer: idp.issuer, typ: 'at+jwt', algorithms: ['ES256'],
     });
     return payload;
   } catch {
