@@ -6,7 +6,6 @@ of a test through the admin API, and put back.
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway import clock
 from gateway.credential import GrantOrder
-from gateway.credential.kept import KeptGrants
 from gateway.credential.sources.exchange import ExchangeSource
 from gateway.errors import ConsentRequired, GatewayError, Unauthenticated, Unavailable
 from gateway.model import Caller, Effect, Secret
@@ -187,10 +185,9 @@ REFUSED = {
 
 def source(place: Place, **changes: Any) -> ExchangeSource:
     """The gateway's own source with some settings changed, and nothing kept."""
-    other = copy(place.exchange)
-    other._settings = other._settings.model_copy(update=changes)
-    other.kept = KeptGrants(other._exchange)
-    return other
+    own = place.exchange
+    settings = own._settings.model_copy(update=changes)
+    return ExchangeSource(settings, own._issuer, own._endpoint, own._verify, vendor="keycloak")
 
 
 async def raw(place: Place, token: str, scope: str, **changes: str) -> dict[str, Any]:

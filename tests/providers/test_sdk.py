@@ -14,7 +14,7 @@ from sandbox.demo.assistant import Assistant
 from sandbox.people import PEOPLE, Person
 from tests.providers.browser import Browser
 from tests.providers.place import Place
-from tests.providers.provider import ASSISTANT, READ, REDIRECT
+from tests.providers.provider import ASSISTANT, READ, REDIRECT, Refused
 from tests.providers.test_acceptance import Show, show
 from tests.providers.tokens import unverified
 
@@ -36,6 +36,8 @@ class AtTheBrowser:
         self.opened.append(url)
         async with Browser(self._person) as browser:
             self._landed = await browser.open(url)
+        if "error" in self._landed:
+            raise Refused(self._landed["error"], self._landed.get("error_description", ""))
 
     async def callback(self) -> AuthorizationCodeResult:
         """What the assistant's listener received."""
