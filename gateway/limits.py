@@ -307,3 +307,25 @@ PART_LOOK_SECONDS = 5.0
 
 ID_JAG_SECONDS = 600.0
 """seconds until an identity assertion ends, at most: the draft's example has 300, and it is spent at once."""
+
+STORE_SECONDS = 2.0
+"""seconds for one piece of work in Redis, waiting for a connection included: it takes a millisecond or is down."""
+
+STORE_CONNECTIONS = 32
+"""connections of one process to Redis: each is used for a millisecond at a time."""
+
+STORE_RELISTEN_SECONDS = 1.0
+"""seconds until a listener whose connection to Redis broke makes another one."""
+
+STORE_ENTRIES = 100_000
+"""entries of a store in memory, about 0.5 KiB each: strangers who are counted cannot fill the memory."""
+
+REVOCATIONS_LOOK_SECONDS = 0.4
+"""seconds between looks at the revocations: a person who was cut off is out within a second on every replica."""
+
+REVOCATIONS_OVERLAP = 100
+"""rows read again at each look: numbers are given out before they are committed, and not in that order."""
+
+REVOCATIONS_BLIND_SECONDS = 10.0
+"""seconds after which a replica that cannot read the revocations refuses everybody: long enough for a database
+to fail over, short enough that nobody who was cut off goes on for long."""

@@ -1,10 +1,12 @@
-"""In-process stores: a bounded cache whose entries die on time, and a sliding-window counter."""
+"""In-process stores: a bounded cache whose entries die on time, a sliding-window counter, and the `Store`
+of a gateway that is one process."""
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+import asyncio
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Hashable
 from typing import Generic, TypeVar
 
-from gateway import clock
+from gateway import clock, limits
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -72,3 +74,86 @@ class WindowCounter(Generic[K]):
         self._times.move_to_end(key)
         while len(self._times) > self._size:
             self._times.popitem(last=False)
+
+
+class MemoryStore:
+    """See `Store`. Nothing in it awaits, so every operation is one step; the oldest entry goes when it is full."""
+
+    def __init__(self, *, entries: int = limits.STORE_ENTRIES) -> None:
+        self._most = entries
+        self._entries: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._listeners: defaultdict[str, set[asyncio.Queue[bytes]]] = defaultdict(set)
+
+    async def get(self, key: str) -> bytes | None:
+        """See `Store`."""
+        until, value = self._entries.get(key, (0.0, b""))
+        return value if until > clock.mono() else None
+
+    async def put(self, key: str, value: bytes, seconds: float) -> None:
+        """See `Store`."""
+        self._entries.pop(key, None)
+        self._entries[key] = (clock.mono() + seconds, value)
+        _bound(self._entries, self._most)
+
+    async def add(self, key: str, value: bytes, seconds: float) -> bool:
+        """See `Store`."""
+        if await self.get(key) is not None:
+            return False
+        await self.put(key, value, seconds)
+        return True
+
+    async def take(self, key: str) -> bytes | None:
+        """See `Store`."""
+        value = await self.get(key)
+        self._entries.pop(key, None)
+        return value
+
+    async def drop(self, key: str) -> None:
+        """See `Store`."""
+        self._entries.pop(key, None)
+
+    async def release(self, key: str, value: bytes) -> bool:
+        """See `Store`."""
+        held = await self.get(key) == value
+        if held:
+            del self._entries[key]
+        return held
+
+    async def count(self, key: str, seconds: float) -> int:
+        """See `Store`."""
+        until, times = self._counts.pop(key, (0.0, 0))
+        if until <= clock.mono():
+            until, times = clock.mono() + seconds, 0
+        self._counts[key] = (until, times + 1)
+        _bound(self._counts, self._most)
+        return times + 1
+
+    async def publish(self, channel: str, message: bytes) -> None:
+        """See `Store`."""
+        for heard in self._listeners[channel]:
+            heard.put_nowait(message)
+
+    async def listen(self, channel: str) -> AsyncIterator[bytes]:
+        """See `Store`."""
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+        self._listeners[channel].add(heard)
+        try:
+            while True:
+                yield await heard.get()
+        finally:
+            self._listeners[channel].discard(heard)
+
+    def state(self) -> tuple[bool, str]:
+        """Always ready: it is this process."""
+        return True, "memory of this process"
+
+
+def _bound(entries: OrderedDict[str, tuple[float, V]], most: int) -> None:
+    """Those whose time is over go first; then the oldest."""
+    if len(entries) <= most:
+        return
+    for key in [key for key, (until, _) in entries.items() if until <= clock.mono()]:
+        del entries[key]
+    while len(entries) > most:
+        entries.popitem(last=False)
