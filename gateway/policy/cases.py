@@ -34,7 +34,7 @@ NOW = "2026-03-02T09:30:00Z"
 """When a case happens unless it says otherwise: a Monday."""
 
 _ISSUE = {"issueType": "Task", "status": "To Do", "statusCategory": "new", "labels": [], "components": []}
-_PERSON = ("issuer", "subject", "groups", "email", "amr", "acr", "authTime", "assurance")
+_PERSON = ("issuer", "subject", "groups", "email", "amr", "acr", "authTime", "assurance", "service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +210,7 @@ class _Stage:
             acr=entry.get("acr"),
             amr=frozenset(self.reader.texts(entry, "amr")),
             auth_time=self._moment(entry, "authTime") if "authTime" in entry else None,
+            service=entry.get("service") is True,
         )
         if registered.keys() <= {"client"}:
             return self.judge.subjects.subject(caller)

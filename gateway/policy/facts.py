@@ -135,6 +135,7 @@ def persona(caller: Caller, agent: Agent, directory: Directory, reads: PersonRea
         "acr": caller.acr,
         "authTime": _not_ahead(caller.auth_time),
         "clearances": directory.clearances(caller.groups),
+        "service": caller.service,
     }
     return Persona(
         id=principal_id(caller.issuer, caller.subject) if reads.identity else "",

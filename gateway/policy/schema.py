@@ -38,6 +38,7 @@ USER = {
     "acr": "String?",
     "authTime": "datetime?",
     "clearances": "Set<String>",
+    "service": "Bool",
 }
 
 AGENT = {
@@ -122,6 +123,7 @@ _HEAD = """\
 namespace Jira {{
 
   // The person, as the identity provider vouches for them. `mfa` is worked out from `amr` (RFC 8176).
+  // `service`: it is no person but a program, whose token is its own.
   entity Group;
   entity User in [Group] = {{
 {user}

@@ -22,7 +22,14 @@ def answer(*rules: str, context: dict[str, object] | None = None, site: str = "j
             {"uid": uid("Site", "jira"), "attrs": {}, "parents": []},
             {
                 "uid": uid("User", "u"),
-                "attrs": {"issuer": "", "subject": "", "mfa": False, "amr": [], "clearances": []},
+                "attrs": {
+                    "issuer": "",
+                    "subject": "",
+                    "mfa": False,
+                    "amr": [],
+                    "clearances": [],
+                    "service": False,
+                },
                 "parents": [],
             },
         ],

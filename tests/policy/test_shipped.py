@@ -63,6 +63,8 @@ MUTATIONS = [
     ("10-read.cedar", 'in Jira::Action::"read"', 'in Jira::Action::"discloseIssue"'),
     ("20-write.cedar", 'Group::"staff"', 'Group::"leads"'),
     ("20-write.cedar", 'in Jira::Action::"write"', '== Jira::Action::"jira_comment"'),
+    ("10-read.cedar", "unless { principal.service }", ""),
+    ("20-write.cedar", " || principal.service", ""),
     ("clearances.yaml", "[leads]", "[staff]"),
     ("agents.yaml", "writesPerHour: 60", "writesPerHour: 61"),
 ]
@@ -95,6 +97,23 @@ def test_the_people_of_the_sandbox() -> None:
         "lee": (True, True, False),
         "mallory": (False, False, False),
     }
+
+
+def test_a_program_is_let_in_by_its_name_only() -> None:
+    """Its groups give it nothing; a rule that names it gives what the rule says, and the guard holds."""
+    named = """@id("report") @reason("The report may read.")
+    permit (principal == Jira::User::"https://idp.test|report", action in Jira::Action::"read",
+            resource) when { principal.service };"""
+    on = Judge(build({**snapshot(SHIPPED), "30-programs.cedar": named.encode()}, TOOLS))
+    report, other, namesake = (
+        caller(name, issuer="https://idp.test", service=service)
+        for name, service in (("report", True), ("other", True), ("report", False))
+    )
+    assert ask(on, report, "jira_get_issue", issue()).allowed
+    assert not ask(on, report, "jira_comment", issue()).allowed
+    assert not ask(on, report, "jira_get_issue", issue(securityLevel="Staff only")).allowed
+    assert not ask(on, other, "jira_get_issue", issue()).allowed
+    assert "staff-read" in {r.rule for r in ask(on, namesake, "jira_get_issue", issue()).reasons}
 
 
 def test_no_permit_opens_deletes_or_levels() -> None:
