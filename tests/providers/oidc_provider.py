@@ -226,6 +226,10 @@ class OidcProvider:
         """Publish only the keys that sign now."""
         return await self._administer("withdraw-old-keys")
 
+    async def forget_client_keys(self) -> None:
+        """Fetch the client's `jwks_uri` again at its next use; else that is done once a minute at most."""
+        await self._administer("forget-client-keys")
+
     async def lives(self, **seconds: int) -> None:
         """New lives: `access`, `jira` and `refresh`, in seconds."""
         await self._administer("lives", **seconds)

@@ -14,10 +14,15 @@ import jwt
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import ec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from gateway import clock
 from sandbox.idp import GATEWAY_CLIENT_ID
 from sandbox.people import PEOPLE
+from sandbox.serve import Served, listen
 from tests.providers.browser import Browser, fetched, post_form
 from tests.providers.oidc_provider import (
     EXCHANGE,
@@ -352,6 +357,28 @@ class TestExchange:
         assert await post_form(shared.metadata["introspection_endpoint"], form) == {"active": False}
         with pytest.raises(Refused, match="invalid_client"):
             await post_form(shared.metadata["introspection_endpoint"], form)
+
+    async def test_a_clients_published_keys_may_roll(self, tmp_path: Path) -> None:
+        """The new key is believed once the provider has fetched it, and the old one until it is withdrawn."""
+        published = [public_jwk(KEY, "old")]
+
+        async def jwks(request: Request) -> JSONResponse:
+            return JSONResponse({"keys": published})
+
+        sock = listen("127.0.0.1", 0)
+        uri = f"http://127.0.0.1:{sock.getsockname()[1]}/jwks"
+        provider = OidcProvider(Parties(GATEWAY, JIRA, tmp_path), client_keys={"jwks_uri": uri})
+        async with Served(Starlette(routes=[Route("/jwks", jwks)]), sock), provider:
+            subject = (await provider.token("ana")).access
+            await provider.exchange_by_key(subject, KEY, "old")
+            published.insert(0, public_jwk(STRANGE_KEY, "new"))
+            await provider.forget_client_keys()
+            await provider.exchange_by_key(subject, STRANGE_KEY, "new")
+            await provider.exchange_by_key(subject, KEY, "old")
+            published.pop()
+            await provider.forget_client_keys()
+            with pytest.raises(Refused, match="invalid_client"):
+                await provider.exchange_by_key(subject, KEY, "old")
 
 
 class TestRefresh:

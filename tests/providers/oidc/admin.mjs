@@ -9,6 +9,7 @@ const ACTIONS = {
   '/sign-out': (idp, { user }) => signOut(idp, known(idp, user)),
   '/rotate-keys': async (idp) => changeKeys(idp, [...await newKeys(), ...idp.store.keys]),
   '/withdraw-old-keys': (idp) => changeKeys(idp, signingKeys(idp.store.keys)),
+  '/forget-client-keys': (idp) => idp.rebuild(), // a fetched key set is otherwise kept for a minute at least
   '/lives': (idp, lives) => { Object.assign(idp.lives, lives); idp.rebuild(); },
 };
 
