@@ -41,6 +41,8 @@ class Server:
 
     program: str
     package: str
+    leaving: int = signal.SIGKILL
+    """How it ends when nobody needs it any more: at once."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"jag-{self.program}-"))
@@ -57,7 +59,7 @@ class Server:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.kill()
+        self._leave()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def prepare(self) -> None:
@@ -90,9 +92,7 @@ class Server:
 
     def kill(self) -> None:
         """SIGKILL, children too: as when the machine loses power, but for the disk."""
-        if self._process is not None and self._process.poll() is None:
-            self._signal(signal.SIGCONT)
-            self._end(signal.SIGKILL, children=True)
+        self._end(signal.SIGKILL, children=True)
 
     def pause(self) -> None:
         """It keeps its connections and answers nothing."""
@@ -133,6 +133,11 @@ class Server:
             except psutil.NoSuchProcess:
                 continue
 
+    def _leave(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.resume()
+            self._end(self.leaving)
+
     def _end(self, number: int, *, children: bool = False) -> None:
         assert self._process is not None
         family = self._family()
@@ -149,6 +154,7 @@ class Postgres(Server):
 
     program = "postgres"
     package = "postgresql"
+    leaving = signal.SIGQUIT  # at once, and yet it gives its shared memory back
     numbers = itertools.count(1)
 
     def prepare(self) -> None:

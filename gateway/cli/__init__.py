@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_sandbox(commands)
     _add_policy(commands)
     _add_audit(commands)
+    _add_vault(commands)
     return parser
 
 
@@ -140,6 +141,18 @@ def _add_audit(commands: Any) -> None:
             leaf.add_argument(
                 "--second", type=Path, default=None, metavar="PATH", help="where checkpoints are copied"
             )
+
+
+def _add_vault(commands: Any) -> None:
+    vault = commands.add_parser("vault", help="Rotate the keys of the linked grants.")
+    kinds = vault.add_subparsers(dest="vault_command", required=True, metavar="rotate|rewrap|status")
+    for name, run, text in (
+        ("rotate", "rotate", "Put a new key first in the local ring, then rewrap."),
+        ("rewrap", "rewrap_all", "Wrap all data keys under the key that wraps now."),
+        ("status", "status", "Count the links by the key that wraps them."),
+    ):
+        leaf = _leaf(kinds, name, f"gateway.cli.vault:{run}", text)
+        leaf.add_argument("--config", type=Path, default=Path("gateway.toml"), metavar="FILE")
 
 
 def _port_base(text: str) -> int:

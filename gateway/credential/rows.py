@@ -20,6 +20,10 @@ UNLINKED = "unlinked"
 """Why a row ended that its person disconnected: to everybody else it is not there."""
 
 
+KEY = (links.c.tenant, links.c.issuer, links.c.subject, links.c.upstream)
+LIVE = links.c.ended == ""
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """A new grant as it goes into its row."""
@@ -41,9 +45,14 @@ def wrapped(row: Any) -> Wrapped:
     return Wrapped(row.key_id, row.wrapped)
 
 
+def key_of(row: Any) -> LinkKey:
+    """Whose row it is."""
+    return LinkKey(row.issuer, row.subject, row.upstream, row.tenant)
+
+
 def live(key: LinkKey, connection: Connection) -> Any | None:
     """The row of a grant that has not ended."""
-    return connection.execute(select(links).where(_is(key), _LIVE)).one_or_none()
+    return connection.execute(select(links).where(_is(key), LIVE)).one_or_none()
 
 
 def generation(key: LinkKey, connection: Connection) -> int | None:
@@ -66,19 +75,19 @@ def of(issuer: str, subject: str, connection: Connection) -> Sequence[LinkHead]:
 
 def holders(upstream: str, account: str, connection: Connection) -> list[LinkKey]:
     """Whose live grants at an upstream are of that account."""
-    statement = select(*_KEY).where(links.c.upstream == upstream, links.c.account == account, _LIVE)
-    return [_key(row) for row in connection.execute(statement)]
+    statement = select(*KEY).where(links.c.upstream == upstream, links.c.account == account, LIVE)
+    return [key_of(row) for row in connection.execute(statement)]
 
 
 def intents(before: float, connection: Connection) -> Sequence[LinkKey]:
     """Refreshes that were begun and whose end nobody wrote, oldest first."""
-    begun = select(*_KEY).where(links.c.intent_at < before, _LIVE).order_by(links.c.intent_at)
-    return [_key(row) for row in connection.execute(begun.limit(limits.INTENTS_READ))]
+    begun = select(*KEY).where(links.c.intent_at < before, LIVE).order_by(links.c.intent_at)
+    return [key_of(row) for row in connection.execute(begun.limit(limits.INTENTS_READ))]
 
 
 def idle(refreshed_before: float, limit: int, connection: Connection) -> Sequence[LinkHead]:
     """Live grants that were not refreshed since, oldest first."""
-    old = _HEADS.where(links.c.refreshed_at < refreshed_before, _LIVE).order_by(links.c.refreshed_at)
+    old = _HEADS.where(links.c.refreshed_at < refreshed_before, LIVE).order_by(links.c.refreshed_at)
     return [_head(row) for row in connection.execute(old.limit(limit))]
 
 
@@ -157,16 +166,20 @@ def unlink(key: LinkKey, now: float, connection: Connection) -> None:
     connection.execute(delete(links).where(links.c.ended == UNLINKED, links.c.ended_at < forgotten))
 
 
+def rewrap(key: LinkKey, old: Wrapped, new: Wrapped, connection: Connection) -> bool:
+    """The same data key under another key, while it is still this one."""
+    same = update(links).where(_is(key), links.c.key_id == old.key_id, links.c.wrapped == old.data)
+    return _changed(connection, same.values(key_id=new.key_id, wrapped=new.data))
+
+
 def touch(key: LinkKey, now: float, connection: Connection) -> None:
     """It was used, unless that was noted within the hour."""
     noted = now - limits.LINK_TOUCH_SECONDS
     connection.execute(update(links).where(_is(key), links.c.used_at < noted).values(used_at=now))
 
 
-_KEY = (links.c.tenant, links.c.issuer, links.c.subject, links.c.upstream)
-_LIVE = links.c.ended == ""
 _HEADS = select(
-    *_KEY,
+    *KEY,
     links.c.generation,
     links.c.account,
     links.c.scopes,
@@ -186,7 +199,7 @@ def _is(key: LinkKey) -> Any:
 
 
 def _at(key: LinkKey, generation: int) -> Any:
-    return update(links).where(_is(key), links.c.generation == generation, _LIVE)
+    return update(links).where(_is(key), links.c.generation == generation, LIVE)
 
 
 def _ended(reason: str, now: float) -> dict[str, Any]:
@@ -210,7 +223,7 @@ def _key(row: Any) -> LinkKey:
 
 def _head(row: Any) -> LinkHead:
     return LinkHead(
-        key=_key(row),
+        key=key_of(row),
         generation=row.generation,
         account=row.account,
         scopes=frozenset(row.scopes.split()),

@@ -256,7 +256,7 @@ from gateway.store.tables import revocations
 
 async def main():
     async with Database(sys.argv[1]) as database:
-        for n in range(60):
+        for n in range(25):
             row = dict(kind="user", not_before=1.0, created=n, reason=sys.argv[2])
             await database.run(lambda c: c.execute(insert(revocations).values(row)))
 asyncio.run(main())
@@ -281,7 +281,7 @@ async def test_two_processes_write_one_database(url: str, writers: list[subproce
         _, said = await asyncio.to_thread(one.communicate)
         assert one.returncode == 0, said.decode()
     async with Database(url) as database:
-        assert await database.read(count) == 120
+        assert await database.read(count) == 50
 
 
 @pytest.mark.needs_servers

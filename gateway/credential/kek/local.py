@@ -6,13 +6,20 @@ others may read, or that became unreadable or wrong, is not believed: the keys b
 
 import base64
 import binascii
+import fcntl
+import os
 import re
 import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from gateway import clock
 from gateway.credential import seal
 from gateway.credential.kek import DATA_KEY_BYTES, Context, KeyRefused, Wrapped
 from gateway.errors import ConfigError
+from gateway.files import write_atomically
 from gateway.http import Outward
 from gateway.settings import Vault
 
@@ -136,3 +143,45 @@ def _stamp(file: Path | None) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return None if found is None else (found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def rotate(file: Path) -> str:
+    """Put a new key first in `file`, which is made when it is not there; its id.
+
+    The file keeps its owner and rights. Raises `ConfigError`, also when somebody else is at it: of two at
+    once one would write over the other's key, and what it had wrapped would be lost.
+    """
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _alone(file.parent):
+            return _put_first(file)
+    except OSError as failed:
+        raise ConfigError(
+            [f"vault.key_file: {file} cannot be written ({failed.strerror}). Nothing was changed."]
+        ) from None
+
+
+def _put_first(file: Path) -> str:
+    there = file.exists()
+    known = read_file(file) if there else {}
+    today = clock.iso()[:10]
+    key_id = next(name for name in (today, *(f"{today}.{n}" for n in range(2, 1000))) if name not in known)
+    before, text = (file.stat(), file.read_bytes()) if there else (None, b"")
+    write_atomically(file, line(key_id).encode() + text)
+    if before is not None:
+        os.chown(file, before.st_uid, before.st_gid)
+        file.chmod(stat.S_IMODE(before.st_mode))
+    return key_id
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(["vault.key_file: another rotation is under way. Wait for its end."]) from None
+        yield
+    finally:
+        os.close(handle)
