@@ -26,11 +26,18 @@ from gateway.credential.renewal import Refresher
 from gateway.errors import ConfigError
 from gateway.gate import Gate
 from gateway.http import Outward
-from gateway.identity.claims import IssuerProfile, profile
+from gateway.identity import Authenticator
+from gateway.identity.composite import EveryToken
+from gateway.identity.groups import group_source
+from gateway.identity.groups.cached import CachedGroups
+from gateway.identity.introspection import Endpoint, IntrospectionAuthenticator
 from gateway.identity.jwks import key_ring
+from gateway.identity.profiles import SIGN_IN_ONLY, IssuerProfile, profile
+from gateway.identity.revocation import Revocations, UnlessRevoked
+from gateway.identity.roles import RoleTable
 from gateway.identity.tokens import TokenAuthenticator
 from gateway.jira.client import JiraClient
-from gateway.model import Account
+from gateway.model import Account, Secret
 from gateway.pipeline import Pipeline
 from gateway.policy.engine import CedarPolicy
 from gateway.settings import CredentialSettings, Issuer
@@ -53,28 +60,60 @@ def site_paths(settings: Settings) -> dict[str, JiraSite]:
 class Providers:
     """The identity providers of the settings, whose keys all sites share."""
 
-    def __init__(self, settings: Settings, outward: Outward) -> None:
+    def __init__(self, settings: Settings, outward: Outward, revocations: Revocations) -> None:
         self._settings = settings
+        self._revocations = revocations
+        self._outward = outward
         self.issuers = {_name(one): one.issuer for one in settings.identity.issuers}
         self.vendors = {_name(one): one.profile for one in settings.identity.issuers}
-        self._keys = key_ring(self._profiles(PATH), outward)
+        self._keys = key_ring(self.profiles(PATH), outward)
+        self._directories = {
+            one.issuer: CachedGroups(group_source(one.directory, one.issuer, outward))
+            for one in settings.identity.issuers
+            if one.directory is not None
+        }
 
-    def authenticator(self, path: str) -> TokenAuthenticator:
-        """Who calls at the endpoint of that path."""
-        return TokenAuthenticator(self._profiles(path), self._keys)
+    def authenticator(self, path: str) -> Authenticator:
+        """Who calls at the endpoint of that path, unless they were cut off."""
+        return UnlessRevoked(self._authenticator(path), self._revocations)
+
+    def _authenticator(self, path: str) -> Authenticator:
+        signed = TokenAuthenticator(self.profiles(path), self._keys, directories=self._directories)
+        endpoints = self._endpoints(path)
+        if not endpoints:
+            return signed
+        asked = IntrospectionAuthenticator(endpoints, self._outward, directories=self._directories)
+        return EveryToken(signed, asked)
 
     def verifier(self, issuer: str, audience: str) -> Verify:
         """How a token of `issuer` for another audience than ours is verified: by the same keys."""
-        known = next(one for one in self._profiles(PATH) if one.issuer == issuer)
+        known = next((one for one in self.profiles(PATH) if one.issuer == issuer), None)
+        if known is None:
+            raise ConfigError([f"jira.credential: people are only signed in by {issuer}; leave it out."])
         return TokenAuthenticator([known.towards(audience)], self._keys).authenticate
 
     def state(self) -> tuple[bool, str]:
         """(whether anybody's tokens can be verified, one line that names each issuer)."""
         return self.authenticator(PATH).state()
 
-    def _profiles(self, path: str) -> list[IssuerProfile]:
+    def profiles(self, path: str) -> list[IssuerProfile]:
+        """How the access tokens of each issuer are read at that path; those only signed in by have none."""
         address = f"{self._settings.server.public_url}{path}"
-        return [_profile(one, address) for one in self._settings.identity.issuers]
+        return [
+            _profile(one, address)
+            for one in self._settings.identity.issuers
+            if one.login is None or one.profile not in SIGN_IN_ONLY
+        ]
+
+    def _endpoints(self, path: str) -> list[Endpoint]:
+        orders = {one.issuer: one.introspection for one in self._settings.identity.issuers}
+        found = []
+        for known in self.profiles(path):
+            order = orders[known.issuer]
+            if order is not None:
+                secret = Secret(order.client_secret.get_secret_value())
+                found.append(Endpoint(known, order.endpoint, order.client_id, secret))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +234,7 @@ def _profile(issuer: Issuer, address: str) -> IssuerProfile:
         "attested_clients": frozenset(issuer.attested_clients),
         "groups": issuer.groups,
         "jwks_uri": issuer.jwks_uri,
+        "roles": RoleTable(issuer.roles) if issuer.roles else None,
     }
     return profile(
         issuer.profile,

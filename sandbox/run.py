@@ -53,21 +53,28 @@ class Addresses:
         return f"{self.gateway}/mcp"
 
 
+def roles_toml(people: Mapping[str, Person] = PEOPLE) -> str:
+    """The `roles` of an issuer in gateway.toml that make each group of `people` the role of its name."""
+    groups = dict.fromkeys(group for person in people.values() for group in person.groups)
+    rules = "".join(f'  {{ group = "{group}", role = "{group}" }},\n' for group in groups)
+    return f"roles = [  # policies know these only; a group without a rule gives nothing\n{rules}]"
+
+
 def config_toml(addresses: Addresses) -> str:
     """A complete gateway.toml for a sandbox at `addresses`; every path is relative to the file."""
-    gateway = urlsplit(addresses.gateway)
+    host, port = urlsplit(addresses.gateway).hostname, urlsplit(addresses.gateway).port
     return f"""\
 # Settings of a gateway in front of the sandbox.
-
 [server]
 public_url = "{addresses.gateway}"
-host = "{gateway.hostname}"
-port = {gateway.port}
+host = "{host}"
+port = {port}
 
 [[identity.issuers]]
 issuer = "{addresses.issuer}"
 profile = "rfc9068"
 audience = "{addresses.resource}"
+{roles_toml()}
 
 [jira]
 url = "{addresses.jira}"

@@ -77,13 +77,16 @@ def _listen(settings: Settings) -> socket.socket:
 def check(arguments: argparse.Namespace) -> int:
     """Validate settings, policy bundle and folders; name every problem."""
     problems: list[str] = []
+    notes: list[str] = []
     settings = _settings(arguments.config, problems)
     if settings is not None:
         problems += _parts(settings)
+        notes += settings.notes()
     if arguments.json:
-        print(orjson.dumps({"good": not problems, "problems": problems}).decode())
+        print(orjson.dumps({"good": not problems, "problems": problems, "notes": notes}).decode())
     else:
         print("\n".join(problems) if problems else f"{arguments.config}: good.")
+        print("".join(f"Note: {note}\n" for note in notes), end="")
     return SETTINGS if problems else GOOD
 
 

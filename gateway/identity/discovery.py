@@ -6,7 +6,7 @@ import orjson
 
 from gateway import limits
 from gateway.http import Ask, Outward, OutwardError
-from gateway.identity.claims import IssuerProfile, trusted
+from gateway.identity.profiles import IssuerProfile, trusted
 
 
 class Unusable(Exception):

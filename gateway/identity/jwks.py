@@ -17,8 +17,8 @@ from math import inf
 from gateway import clock, limits
 from gateway.errors import Unavailable
 from gateway.http import Outward
-from gateway.identity.claims import IssuerProfile
 from gateway.identity.discovery import Unusable, document, jwks_uri
+from gateway.identity.profiles import IssuerProfile
 from gateway.jose import JoseError, Key, public_key
 from gateway.store.flight import SingleFlight
 

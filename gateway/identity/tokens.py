@@ -1,10 +1,10 @@
 """An access token in, a `Caller` out. Whatever is wrong with a token, the answer is the same.
 
-    size and form → issuer, looked up in the settings → header → key → signature → claims → caller
+    size and form → issuer, looked up in the settings → header → key → signature → claims → groups → caller
 
 Nothing in a token is ever fetched, and no claim but `iss` is read before the signature holds. A
-verified token is remembered by its digest, never longer than it lives, and only as long as the
-issuer still has the key that signed it.
+verified token is remembered by its digest, never longer than it or its groups live, and only as long
+as the issuer still has the key that signed it.
 """
 
 import hashlib
@@ -12,8 +12,11 @@ from collections.abc import Iterable, Mapping
 
 from gateway import clock, limits
 from gateway.errors import ConfigError, Unauthenticated
-from gateway.identity.claims import IssuerProfile, caller_from, check_header, verified_claims
+from gateway.identity.claims import caller_from, check_header, verified_claims
+from gateway.identity.groups.cached import CachedGroups
+from gateway.identity.groups.lookup import looked_up
 from gateway.identity.jwks import IssuerKeys
+from gateway.identity.profiles import IssuerProfile
 from gateway.jose import BadSignature, JoseError, Key, Unverified, parse, signed_claims
 from gateway.model import Bearer, Caller
 from gateway.store.memory import ExpiringCache
@@ -27,11 +30,14 @@ class TokenAuthenticator:
         profiles: Iterable[IssuerProfile],
         keys: Mapping[str, IssuerKeys],
         *,
+        directories: Mapping[str, CachedGroups] | None = None,
         cached: int = limits.TOKENS_CACHED,
     ) -> None:
+        """`keys` and `directories` by issuer."""
         listed = list(profiles)
         self._profiles = {profile.issuer: profile for profile in listed}
         self._keys = keys
+        self._directories = directories or {}
         self._verified: ExpiringCache[bytes, tuple[Caller, Key]] = ExpiringCache(cached)
         if not listed or len(self._profiles) != len(listed):
             raise ConfigError(["Name at least one identity provider, and each issuer only once."])
@@ -48,10 +54,10 @@ class TokenAuthenticator:
                 return caller
             self._verified.drop(digest)
         try:
-            caller, key = await self._verify(bearer)
+            caller, key, until = await self._verify(bearer)
         except JoseError as wrong:
             raise Unauthenticated(str(wrong)) from None
-        self._verified.put(digest, (caller, key), until=caller.expires_at + limits.LEEWAY_SECONDS)
+        self._verified.put(digest, (caller, key), until=min(caller.expires_at + limits.LEEWAY_SECONDS, until))
         return caller
 
     def state(self) -> tuple[bool, str]:
@@ -59,7 +65,7 @@ class TokenAuthenticator:
         states = [self._keys[issuer].state() for issuer in self._profiles]
         return any(ready for ready, _ in states), "; ".join(line for _, line in states)
 
-    async def _verify(self, bearer: Bearer) -> tuple[Caller, Key]:
+    async def _verify(self, bearer: Bearer) -> tuple[Caller, Key, float]:
         unverified = parse(bearer)
         profile = self._profile(unverified)
         kid = check_header(unverified.header, profile)
@@ -74,8 +80,10 @@ class TokenAuthenticator:
             if key is None:
                 raise
             signed = signed_claims(bearer, key, profile.algorithms)
+        profile = profile.reading(signed)
         claims = verified_claims(signed, profile, clock.wall())
-        return caller_from(claims, profile, bearer), key
+        groups, until = await looked_up(claims, profile, self._directories.get(profile.issuer))
+        return caller_from(claims, profile, bearer, groups), key, until
 
     def _profile(self, unverified: Unverified) -> IssuerProfile:
         issuer = unverified.claims.get("iss")

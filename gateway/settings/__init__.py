@@ -138,6 +138,14 @@ class Settings(Section):
     tools: Tools = Tools()
     limits: Limits = Limits()
 
+    def notes(self) -> list[str]:
+        """Those of the providers and of the ways to a Jira credential."""
+        sections: list[Section] = [
+            *self.identity.issuers,
+            *(way for site in self.jira for way in site.credential),
+        ]
+        return [note for section in sections for note in section.notes()]
+
     @model_validator(mode="after")
     def _told_apart(self) -> Self:
         for what, names in (

@@ -1,19 +1,28 @@
 """Who may call: the identity providers, and what their groups mean here."""
 
-import re
-from typing import Literal, Self
+from functools import cache
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, StringConstraints, TypeAdapter, ValidationError, model_validator
+from pydantic_core import SchemaError
 
+from gateway import limits
+from gateway.settings.client import ClientSettings
 from gateway.settings.section import ExactUrl, Section, Url
 
 
 class RoleRule(Section):
-    """Which groups of one provider give a role here."""
+    """Which groups of one provider give a role here. A group that no rule names gives nothing."""
 
-    group: str = Field(min_length=1, description="The group's name as the provider sends it, or its pattern.")
+    group: str = Field(
+        min_length=1,
+        max_length=limits.CLAIM_CHARS,
+        description="The group's name exactly as the provider sends it, or its beginning, or its pattern.",
+    )
     match: Literal["exact", "prefix", "regex"] = Field(
-        "exact", description="How `group` is compared; `regex` must fit the whole name, and is warned of."
+        "exact",
+        description="How `group` is compared; `regex` must fit the whole name, knows neither look-around nor "
+        "back-references, and is warned of.",
     )
     role: str = Field(
         pattern=r"^[a-z][a-z0-9-]{0,60}$", description="The role that it gives; policies name it as a group."
@@ -23,10 +32,34 @@ class RoleRule(Section):
     def _readable(self) -> Self:
         if self.match == "regex":
             try:
-                re.compile(self.group)
-            except re.error as broken:
-                raise ValueError(f"`group` is no regular expression: {broken}") from None
+                _pattern(self.group)  # on its own first: `a)|(b` must not become one by what stands around it
+                _whole(self.group)
+            except SchemaError as broken:
+                why = str(broken).strip().splitlines()[-1]
+                raise ValueError(f"`group` is no regular expression: {why}") from None
         return self
+
+    def gives(self, group: str) -> bool:
+        """Whether a group of that name has the role."""
+        if self.match == "exact":
+            return group == self.group
+        if self.match == "prefix":
+            return group.startswith(self.group)
+        try:
+            _whole(self.group).validate_python(group)
+        except ValidationError:
+            return False
+        return True
+
+
+def _pattern(pattern: str) -> TypeAdapter[str]:
+    """pydantic's engine is Rust's, whose time grows with the text alone: no name can make it hang."""
+    return TypeAdapter(Annotated[str, StringConstraints(strict=True, pattern=pattern)])
+
+
+@cache
+def _whole(pattern: str) -> TypeAdapter[str]:
+    return _pattern(rf"\A(?:{pattern})\z")
 
 
 class Introspection(Section):
@@ -37,22 +70,26 @@ class Introspection(Section):
     client_secret: SecretStr = Field(min_length=1, description="Its secret.")
 
 
-class Login(Section):
-    """The gateway's own client for signing people in through their browser (OpenID Connect)."""
+class Login(ClientSettings):
+    """The gateway's own client for signing people in through their browser (OpenID Connect).
 
-    client_id: str = Field(min_length=1, description="The gateway's client id at the provider.")
-    client_secret: SecretStr = Field(min_length=1, description="Its secret; prefer `client_secret_file`.")
+    Register there, letter for letter, `PUBLIC_URL/login/callback` as redirect URI and `PUBLIC_URL/login/out`
+    as the address after a sign-out.
+    """
+
     scopes: tuple[str, ...] = Field(("openid", "email", "profile"), description="Scopes asked at sign-in.")
 
 
 class Directory(Section):
     """Where groups are looked up that the provider leaves out of its tokens. Read-only; off by default."""
 
-    source: str = Field(
-        pattern=r"^[a-z][a-z0-9_]{0,30}$", description="The file under `gateway/identity/groups/` that asks."
+    source: Literal["entra", "google"] = Field(description="Whose directory: `entra` or `google`.")
+    client_id: str = Field("", description="Entra: the client that may read the directory.")
+    client_secret: SecretStr = Field(
+        min_length=1,
+        description="Entra: its secret. Google: the service account's key, the whole JSON file. "
+        "Prefer `client_secret_file`.",
     )
-    client_id: str = Field("", description="The client, or the account, that may read the directory.")
-    client_secret: SecretStr = Field(SecretStr(""), description="Its secret or private key.")
     subject: str = Field("", description="Google: the administrator whose rights are borrowed.")
     endpoint: Url | None = Field(
         None, description="Base address of the directory; default: the vendor's own."
@@ -73,19 +110,33 @@ class Issuer(Section):
     )
     audience: str = Field("", description="The `aud` claim, exactly; default: the address of the endpoint.")
     jwks_uri: str = Field("", description="Where its keys are; default: from its metadata.")
-    key_origins: tuple[Url, ...] = Field((), description="Other origins that its metadata may name for keys.")
+    key_origins: tuple[Url, ...] = Field((), description="Other origins that its metadata may name for keys and endpoints.")
     beside: tuple[str, ...] = Field((), description="Audiences that may stand beside ours in its tokens.")
     groups: tuple[str, ...] = Field((), description="Path of the groups claim; default: the profile's.")
     attested_clients: tuple[str, ...] = Field(
         (), description="Clients that prove themselves to the provider; of others the name is only a claim."
     )
-    roles: tuple[RoleRule, ...] | None = Field(
-        None, description="Which groups give which roles; without the table each group is a role of its name."
+    roles: tuple[RoleRule, ...] = Field(
+        (),
+        max_length=limits.ROLE_RULES,
+        description="Which groups give which roles; without the table its groups give nothing.",
     )
     login: Login | None = Field(None, description="The client for signing people in through their browser.")
     introspection: Introspection | None = Field(None, description="For opaque tokens (RFC 7662).")
     directory: Directory | None = Field(None, description="For groups that are left out of its tokens.")
     events: bool = Field(False, description="Whether it may push security events (RFC 8935) to `/events`.")
+
+    def notes(self) -> list[str]:
+        """Patterns that give roles, and a table that is not there."""
+        where = f"identity.issuers ({self.name or self.issuer})"
+        notes = [
+            f"{where}: the role `{rule.role}` is given by a regular expression; see with `explain user` whom it fits."
+            for rule in self.roles
+            if rule.match == "regex"
+        ]
+        if not self.roles:
+            notes.append(f"{where}: it has no `roles` table, so its groups give nobody a role.")
+        return notes
 
 
 class Identity(Section):

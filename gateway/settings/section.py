@@ -37,6 +37,10 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def notes(self) -> list[str]:
+        """What `check` tells of it although nothing is wrong, a sentence each."""
+        return []
+
 
 class SecretFile(SecretStr):
     """A secret that was read from a file, and knows the file, so that it can be read again when replaced."""

@@ -12,8 +12,8 @@ from gateway.credential.client import OAuthClient
 from gateway.credential.endpoint import TokenEndpoint
 from gateway.credential.sources.exchange import ExchangeSource, Settings
 from gateway.http import Outward
-from gateway.identity.claims import profile
 from gateway.identity.jwks import key_ring
+from gateway.identity.profiles import profile
 from gateway.identity.tokens import TokenAuthenticator
 from gateway.model import Bearer, Caller, Effect, Grant
 from tests.identity.server import GATEWAY, JIRA, SECRET, Idp, idp

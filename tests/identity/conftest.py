@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.http import Outward
-from gateway.identity.claims import profile
 from gateway.identity.jwks import key_ring
+from gateway.identity.profiles import profile
 from gateway.identity.tokens import TokenAuthenticator
 from tests.identity.server import GATEWAY, Idp
 from tests.identity.server import idp as running

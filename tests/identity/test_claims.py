@@ -1,4 +1,4 @@
-"""Each provider's tokens, as their documents show them."""
+"""Tokens of the providers that are not what they should be, and settings that cannot work."""
 
 import time
 from typing import Any
@@ -6,100 +6,27 @@ from typing import Any
 import pytest
 
 from gateway.errors import ConfigError, Unauthenticated
-from gateway.identity.claims import (
-    PROFILES,
-    IssuerProfile,
-    caller_from,
-    check_header,
-    profile,
-    trusted,
-    verified_claims,
-)
+from gateway.identity.claims import caller_from, check_header, verified_claims
+from gateway.identity.profiles import IssuerProfile, profile, trusted
 from gateway.model import Bearer, Caller
+from tests.identity.server import GATEWAY
+from tests.identity.shapes import claims, reading, recorded
 
-NOW = time.time()
-US = "https://gateway.test/mcp"
-COMMON: dict[str, Any] = {"aud": US, "iat": NOW - 5, "exp": NOW + 300}
+US = GATEWAY
 TENANT = "11111111-2222-3333-4444-555555555555"
-
-ISSUERS = {
-    "rfc9068": "https://as.test",
-    "keycloak": "https://kc.test/realms/corp",
-    "okta": "https://corp.okta.test/oauth2/aus1",
-    "entra": f"https://login.microsoftonline.test/{TENANT}/v2.0",
-    "auth0": "https://corp.auth0.test/",
-}
-HEADERS: dict[str, dict[str, Any]] = {
-    "rfc9068": {"typ": "at+jwt"},
-    "keycloak": {"typ": "JWT"},
-    "okta": {},
-    "entra": {"typ": "JWT", "x5t": "abc"},
-    "auth0": {"typ": "JWT"},
-}
-TOKENS: dict[str, dict[str, Any]] = {
-    "rfc9068": {"sub": "ana", "client_id": "cli", "scope": "jira:read", "jti": "1", "groups": ["staff"]},
-    "keycloak": {
-        "sub": "f1-ana",
-        "typ": "Bearer",
-        "azp": "cli",
-        "scope": "jira:read",
-        "jti": "1",
-        "sid": "s",
-        "groups": ["staff"],
-    },
-    "okta": {
-        "sub": "ana@corp.test",
-        "uid": "00u-ana",
-        "cid": "cli",
-        "scp": ["jira:read"],
-        "jti": "AT.1",
-        "ver": 1,
-        "groups": ["staff"],
-    },
-    "entra": {
-        "sub": "pairwise",
-        "tid": TENANT,
-        "oid": "o-ana",
-        "azp": "cli",
-        "scp": "jira:read",
-        "uti": "1",
-        "ver": "2.0",
-        "groups": ["staff"],
-    },
-    "auth0": {
-        "aud": [US, "https://corp.auth0.test/userinfo"],
-        "sub": "auth0|ana",
-        "azp": "cli",
-        "scope": "jira:read",
-        "groups": ["staff"],
-    },
-}
-SUBJECTS = {
-    "rfc9068": "ana",
-    "keycloak": "f1-ana",
-    "okta": "00u-ana",
-    "entra": f"{TENANT}:o-ana",
-    "auth0": "auth0|ana",
-}
 
 
 def read(kind: str, header: dict[str, Any] | None = None, **changes: Any) -> Caller:
     """The caller of that provider's usual token with changes; None leaves a claim out."""
-    one = profile(kind, issuer=ISSUERS[kind], audience=US)
-    check_header({"alg": "RS256", "kid": "k", **(HEADERS[kind] if header is None else header)}, one)
-    claims = {"iss": one.issuer, **COMMON, **TOKENS[kind], **changes}
-    kept = {name: value for name, value in claims.items() if value is not None}
-    return caller_from(verified_claims(kept, one, NOW), one, Bearer("token"))
+    one = reading(kind)
+    usual = recorded(kind)["person"]["header"]
+    check_header({**(usual if header is None else header), "alg": "RS256", "kid": "k"}, one)
+    return read_by(one, claims(kind, **changes))
 
 
-@pytest.mark.parametrize("kind", PROFILES)
-def test_the_usual_token_of_a_provider(kind: str) -> None:
-    """Subject, client, scopes and groups are read from where this provider puts them."""
-    caller = read(kind)
-
-    assert (ISSUERS[kind], SUBJECTS[kind], "cli") == caller.key
-    assert {"jira:read"} == caller.scopes
-    assert {"staff"} == caller.groups
+def read_by(one: IssuerProfile, kept: dict[str, Any]) -> Caller:
+    """The caller of these claims."""
+    return caller_from(verified_claims(kept, one, time.time()), one, Bearer("token"))
 
 
 @pytest.mark.parametrize(
@@ -117,9 +44,17 @@ def test_the_usual_token_of_a_provider(kind: str) -> None:
         ("entra", None, {"oid": None}),
         ("entra", None, {"oid": "a:b"}),
         ("entra", {}, {}),
+        ("entra", None, {"ver": "1.0"}),
+        ("entra", None, {"azp": None, "appid": "cli"}),
+        ("entra_v1", None, {"ver": "2.0"}),
+        ("entra_v1", None, {"appid": None, "azp": "cli"}),
+        ("entra_v1", None, {"tid": "99999999-2222-3333-4444-555555555555"}),
+        ("ping", None, {"scope": None}),
+        ("ping", None, {"client_id": None}),
+        ("ping", None, {"nonce": "n"}),
         ("entra", None, {"_claim_names": {"groups": "src1"}, "groups": None}),
         ("auth0", None, {"scope": None, "azp": None}),
-        ("auth0", None, {"aud": [US, "https://corp.auth0.test/api/v2/"]}),
+        ("auth0", None, {"aud": [US, "https://corp.eu.auth0.com/api/v2/"]}),
         ("rfc9068", {"typ": "JWT"}, {}),
         ("rfc9068", None, {"jti": None}),
         ("rfc9068", None, {"iss": "https://as.test/"}),
@@ -134,25 +69,34 @@ def test_other_tokens_of_the_same_provider(
         read(kind, header, **changes)
 
 
-def test_a_keycloak_role_as_group() -> None:
-    """The path of the groups is a setting."""
-    one = profile("keycloak", issuer=ISSUERS["keycloak"], audience=US, groups=("realm_access", "roles"))
-    claims = {"iss": one.issuer, **COMMON, **TOKENS["keycloak"], "realm_access": {"roles": ["admin"]}}
-    caller = caller_from(verified_claims(claims, one, NOW), one, Bearer("token"))
-    assert {"admin"} == caller.groups
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        (("groups",), {"/staff", "/staff/leads"}),
+        (("realm_access", "roles"), {"offline_access", "jira-user"}),
+        (("resource_access", "mcp-gateway", "roles"), {"reader"}),
+        (("resource_access", "other", "roles"), set()),
+    ],
+)
+def test_where_keycloak_has_groups_and_roles(path: tuple[str, ...], names: set[str]) -> None:
+    """The path of the groups is a setting; a group of Keycloak keeps its leading slash."""
+    assert names == read_by(reading("keycloak", groups=path), claims("keycloak")).claimed_groups
 
 
 def test_without_a_groups_path_overage_does_not_matter() -> None:
     """Nobody is refused for groups that no policy reads."""
-    one = profile("entra", issuer=ISSUERS["entra"], audience=US, groups=())
-    claims = {"iss": one.issuer, **COMMON, **TOKENS["entra"], "_claim_names": {"groups": "src1"}}
-    assert frozenset() == caller_from(verified_claims(claims, one, NOW), one, Bearer("token")).groups
+    kept = claims("entra", **recorded("entra_overage")["claims"])
+    assert frozenset() == read_by(reading("entra", groups=()), kept).claimed_groups
 
 
 def test_towards_another_audience_nothing_stands_beside_it() -> None:
     """What an exchange returns is for Jira alone."""
-    one = profile("auth0", issuer=ISSUERS["auth0"], audience=US).towards("https://jira.test")
+    one = reading("auth0").towards("https://jira.test")
     assert ("https://jira.test", frozenset()) == (one.audience, one.beside)
+    assert read_by(
+        reading("entra").towards("https://jira.test"),
+        claims("entra", aud="https://jira.test", hasgroups=True),
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,6 +119,26 @@ def test_an_unsafe_profile_is_no_profile(changes: dict[str, Any]) -> None:
     """Shared secrets, no algorithm, any audience, plain http: refused at start."""
     with pytest.raises(ConfigError):
         IssuerProfile(**{"issuer": "https://as.test", "audience": US, **changes})
+
+
+@pytest.mark.parametrize(
+    ("kind", "issuer", "told"),
+    [
+        ("google", "https://accounts.google.com", "ID token is read only in the gateway's own sign-in"),
+        ("okta_org", "https://corp.okta.com", "custom authorization server"),
+        ("okta", "https://corp.okta.com", "custom authorization server"),
+        ("entra", "https://login.microsoftonline.com/common/v2.0", "your own tenant"),
+        ("entra", "https://login.microsoftonline.com/organizations/v2.0", "your own tenant"),
+        ("entra", f"https://sts.windows.net/{TENANT}/", "/v2.0"),
+        ("entra", f"https://login.microsoftonline.com/{TENANT}/v2.0/", "/v2.0"),
+        ("entra_v1", f"https://login.microsoftonline.com/{TENANT}/v2.0", "sts.windows.net"),
+        ("entra_v1", f"https://sts.windows.net/{TENANT}", "sts.windows.net"),
+    ],
+)
+def test_an_issuer_that_cannot_work_says_what_to_do(kind: str, issuer: str, told: str) -> None:
+    """Tokens that are not for us, all tenants at once, another version's address: refused at start."""
+    with pytest.raises(ConfigError, match=told):
+        profile(kind, issuer=issuer, audience=US)
 
 
 def test_an_unknown_kind_of_provider_is_named() -> None:

@@ -8,8 +8,8 @@ import pytest
 from gateway import clock, limits
 from gateway.errors import Unauthenticated, Unavailable
 from gateway.http import Outward
-from gateway.identity.claims import profile
 from gateway.identity.jwks import IssuerKeys, key_ring
+from gateway.identity.profiles import profile
 from gateway.identity.tokens import TokenAuthenticator
 from gateway.model import Bearer
 from tests.identity.server import GATEWAY, Faults, Idp, Loopback, Request, jwk, private_key, respond, sign

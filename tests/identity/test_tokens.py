@@ -11,8 +11,8 @@ from gateway import clock
 from gateway.errors import ConfigError, Unauthenticated
 from gateway.http import Outward
 from gateway.identity import Authenticator
-from gateway.identity.claims import IssuerProfile, profile
 from gateway.identity.jwks import key_ring
+from gateway.identity.profiles import IssuerProfile, profile
 from gateway.identity.tokens import TokenAuthenticator
 from gateway.model import Bearer
 from tests.identity.hostile import HOSTILE, Forge
@@ -49,7 +49,7 @@ async def test_a_good_token_names_its_caller(gate: TokenAuthenticator, idp: Idp)
 
     assert (idp.issuer, "ana", "assistant") == caller.key
     assert {"jira:read", "jira:write"} == caller.scopes
-    assert {"staff", "hr, or not"} == caller.groups
+    assert {"staff", "hr, or not"} == caller.claimed_groups
     assert (caller.token_id, caller.actor, caller.assurance) == ("t-1", "robot", "asserted")
     assert (caller.email, caller.acr) == ("ana@corp.test", "urn:corp:mfa")
     assert {"pwd", "otp"} == caller.amr
@@ -221,7 +221,7 @@ async def test_groups_of_unknown_form_are_no_groups(
     gate: TokenAuthenticator, idp: Idp, groups: object
 ) -> None:
     """A role is never guessed."""
-    assert frozenset() == (await gate.authenticate(Bearer(idp.mint(groups=groups)))).groups
+    assert frozenset() == (await gate.authenticate(Bearer(idp.mint(groups=groups)))).claimed_groups
 
 
 async def test_a_client_with_a_key_is_attested(idp: Idp, outward: Outward) -> None:

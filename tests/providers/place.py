@@ -21,6 +21,7 @@ from gateway.config import load
 from gateway.credential.chosen import ChosenSource
 from gateway.credential.sources.exchange import ExchangeSource
 from sandbox.jira import create_app
+from sandbox.run import roles_toml
 from sandbox.serve import Served, free_port, listen
 from tests.providers.provider import GatewaySettings, Parties, Provider
 
@@ -155,6 +156,7 @@ issuer = {text(provider.issuer)}
 profile = {text(provider.profile)}
 audience = {text(provider.audience)}
 beside = {text(provider.beside)}
+{roles_toml()}
 
 [jira]
 url = {text(jira_url)}

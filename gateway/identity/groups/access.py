@@ -1,0 +1,57 @@
+"""The gateway's own access token for a directory: fetched when needed, kept until shortly before its end."""
+
+from collections.abc import Callable
+
+from gateway import clock, limits
+from gateway.http import Ask, Outward
+from gateway.identity.wire import form, silent, told
+from gateway.model import Secret
+from gateway.store.flight import SingleFlight
+
+Pairs = list[tuple[str, str]]
+
+SKEW = 60.0
+"""seconds before its end that a token is fetched anew."""
+
+
+class DirectoryAccess:
+    """Client credentials (RFC 6749 §4.4) or an assertion (RFC 7523) at `endpoint`; `order` makes the form."""
+
+    def __init__(self, outward: Outward, endpoint: str, order: Callable[[], Pairs]) -> None:
+        self._outward = outward
+        self._endpoint = endpoint
+        self._order = order
+        self._token = Secret("")
+        self._until = 0.0
+        self._flight: SingleFlight[str, None] = SingleFlight()
+
+    async def header(self) -> dict[str, str]:
+        """`Authorization`, and what is asked for. Raises `Unavailable`."""
+        if clock.wall() >= self._until:
+            await self._flight.run("", self._fetch)
+        return {"Authorization": f"Bearer {self._token.reveal()}", "Accept": "application/json"}
+
+    def refused(self) -> None:
+        """The directory did not take the token: the next question brings another."""
+        self._until = 0.0
+
+    async def _fetch(self) -> None:
+        ask = Ask(
+            "POST",
+            self._endpoint,
+            headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
+            body=form(self._order()),
+            seconds=limits.DIRECTORY_SECONDS,
+        )
+        status, found = await told(self._outward, ask, self._endpoint)
+        token, life = found.get("access_token"), found.get("expires_in")
+        if status != 200 or not isinstance(token, str) or type(life) not in (int, float):
+            raise silent(
+                self._endpoint, f"no access token for the directory (status {status}, {_error(found)})"
+            )
+        self._token = Secret(token)
+        self._until = clock.wall() + min(float(life or 0), 3600.0) - SKEW
+
+
+def _error(found: dict[str, object]) -> str:
+    return f"error {found.get('error')!r}"[:120]

@@ -1,0 +1,159 @@
+"""Who was cut off, and since when: on every replica, within a second, and still after a restart.
+
+A revocation is a row in SQL with a number. Every replica reads the rows after the last number that it
+knows, twice a second; what was issued before a row's `not_before` is refused from then on. So a command
+line, a security event and another replica all cut off alike. A replica that could not read for a while
+does not know whom to refuse, and refuses everybody.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from gateway import clock, limits
+from gateway.errors import Unauthenticated, Unavailable
+from gateway.identity import Authenticator
+from gateway.model import Bearer, Caller
+from gateway.store.sql import Connection, Database, insert, select
+from gateway.store.tables import revocations
+
+Kind = Literal["user", "session", "client", "agent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """What is refused: everything of that person, sign-in, client or agent issued before `not_before`."""
+
+    kind: Kind
+    not_before: float
+    """Unix seconds; `math.inf` refuses until a later row with `LIFTED`."""
+    issuer: str = ""
+    subject: str = ""
+    session: str = ""
+    """`sid` of the sign-in."""
+    client: str = ""
+    """The OAuth client id; for an agent the current actor (`act.sub`)."""
+    reason: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What it is about."""
+        return (self.kind, self.issuer, self.subject, self.session, self.client)
+
+
+LIFTED = 0.0
+"""In `not_before`: what was refused is let in again."""
+
+Told = Callable[[Revocation], None]
+
+
+class Revocations:
+    """The rows, as this replica knows them. `told` hears of each that it had not heard of before."""
+
+    def __init__(self, database: Database, told: Told = lambda one: None) -> None:
+        self._database = database
+        self._told = told
+        self._known: dict[tuple[str, ...], float] = {}
+        self._last = 0
+        self._seen: set[int] = set()
+        self._read_at = -float("inf")
+
+    async def load(self) -> None:
+        """Read what is new. Raises `Unavailable`."""
+        began = clock.mono()
+        for seq, row in await self._database.read(self._latest):
+            if seq in self._seen:
+                continue
+            self._seen.add(seq)
+            self._last = max(self._last, seq)
+            if row.not_before == LIFTED:
+                self._known.pop(row.key, None)
+            else:
+                self._known[row.key] = max(row.not_before, self._known.get(row.key, 0.0))
+            self._told(row)
+        self._seen = {seq for seq in self._seen if seq > self._last - limits.REVOCATIONS_OVERLAP}
+        self._read_at = began
+
+    async def watch(self) -> None:
+        """For ever: read what is new, twice a second."""
+        while True:
+            await asyncio.sleep(limits.REVOCATIONS_LOOK_SECONDS)
+            with suppress(Unavailable):
+                await self.load()
+
+    async def add(self, one: Revocation) -> None:
+        """Durably, and here at once. Raises `Unavailable`."""
+        await self._database.run(lambda connection: _write(connection, one))
+        await self.load()
+
+    def check(self, caller: Caller) -> None:
+        """Raises `Unauthenticated` for who was cut off, and `Unavailable` when that cannot be known."""
+        if clock.mono() - self._read_at > limits.REVOCATIONS_BLIND_SECONDS:
+            raise Unavailable(
+                "Whether you are still signed in cannot be checked now, and nothing was changed; "
+                "try again in a minute, then tell the operator.",
+                part="store",
+                private="the revocations could not be read",
+            )
+        if self._known and any(caller.issued_at <= self._known.get(key, -1.0) for key in _keys(caller)):
+            raise Unauthenticated("revoked")
+
+    def state(self) -> tuple[bool, str]:
+        """(whether they were read lately, one line for `/readyz`)."""
+        age = clock.mono() - self._read_at
+        if age > limits.REVOCATIONS_BLIND_SECONDS:
+            return False, "the revocations cannot be read, so everybody is refused"
+        return True, f"{len(self._known)} revocations"
+
+    def _latest(self, connection: Connection) -> list[tuple[int, Revocation]]:
+        """What is new, and the rows just before: a number may be committed after a higher one."""
+        columns = revocations.columns
+        since = self._last - limits.REVOCATIONS_OVERLAP
+        query = select(revocations).where(columns.seq > since).order_by(columns.seq)
+        return [
+            (
+                row.seq,
+                Revocation(
+                    row.kind, row.not_before, row.issuer, row.subject, row.session, row.client, row.reason
+                ),
+            )
+            for row in connection.execute(query)
+        ]
+
+
+class UnlessRevoked:
+    """An `Authenticator` that also asks whether the caller was cut off."""
+
+    def __init__(self, inner: Authenticator, revocations: Revocations) -> None:
+        self._inner = inner
+        self._revocations = revocations
+
+    async def authenticate(self, bearer: Bearer) -> Caller:
+        """The caller. Raises `Unauthenticated`, or `Unavailable` with part `identity` or `store`."""
+        caller = await self._inner.authenticate(bearer)
+        self._revocations.check(caller)
+        return caller
+
+    def state(self) -> tuple[bool, str]:
+        """As the authenticator inside."""
+        return self._inner.state()
+
+
+def _keys(caller: Caller) -> list[tuple[str, ...]]:
+    """Everything that a revocation of this caller could be about."""
+    found: list[tuple[str, ...]] = [
+        ("user", caller.issuer, caller.subject, "", ""),
+        ("client", "", "", "", caller.client),
+        ("client", caller.issuer, "", "", caller.client),
+    ]
+    if caller.session:
+        found.append(("session", caller.issuer, "", caller.session, ""))
+    if caller.actor is not None:
+        found.append(("agent", "", "", "", caller.actor))
+    return found
+
+
+def _write(connection: Connection, one: Revocation) -> None:
+    connection.execute(insert(revocations).values(**asdict(one), created=clock.wall()))
