@@ -93,7 +93,7 @@ class Subjects:
         """The caller, with the agent that agents.yaml knows."""
         key = (
             caller.issuer, caller.subject, caller.client, caller.assurance, caller.groups,
-            caller.amr, caller.acr, caller.auth_time, caller.email,
+            caller.amr, caller.acr, caller.auth_time, caller.email, caller.service,
         )  # fmt: skip
         found = self._met.get(key)
         if found is None:
