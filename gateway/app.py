@@ -25,6 +25,8 @@ from gateway.gate import Gate
 from gateway.http import Outward
 from gateway.pipeline import Pipeline
 from gateway.site import Common, Providers, Site, site_paths
+from gateway.store.memory import MemoryStore
+from gateway.store.redis import RedisStore
 from gateway.store.sql import Database
 from gateway.tool import Registry
 from gateway.transport.health import health_routes
@@ -52,6 +54,8 @@ class Gateway:
         self.keys = self._keys()
         self.database = Database(settings.database.url.get_secret_value())
         self.vault = vault_from(settings, self.outward, self.database)
+        shared = settings.store.url.get_secret_value()
+        self.store = RedisStore(shared) if shared else MemoryStore()
         common = Common(settings, self.outward, self.tools, self.audit, self.gate, self.providers, self.keys)
         self.sites = [Site(common, path, site) for path, site in site_paths(settings).items()]
         self.app = self._web()
@@ -91,13 +95,14 @@ class Gateway:
             "identity": self.providers.state,
             "audit": self.audit.state,
             "database": self.database.state,
+            "store": self.store.state,
         }
         if self.vault is not None:
             parts["vault"] = self.vault.state
         for site in self.sites:
             parts |= site.states()
         return create_web(
-            endpoints | routes | health_routes(parts),
+            endpoints | routes | health_routes(parts, reported=("jira", "store")),
             lifespans=[self.running, *(site.endpoint.running for site in self.sites)],
         )
 
@@ -118,7 +123,9 @@ class Gateway:
             yield
 
     async def _keep(self, parts: AsyncExitStack) -> None:
-        """The database, and the vault in it."""
+        """What replicas share, the database, and the vault in it."""
+        await parts.enter_async_context(self.store)
+        await parts.enter_async_context(_background(self.store.watch()))
         try:
             await parts.enter_async_context(self.database)
             await parts.enter_async_context(_background(self.database.watch()))

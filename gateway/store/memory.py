@@ -4,7 +4,7 @@ of a gateway that is one process."""
 import asyncio
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from gateway import clock, limits
 
@@ -84,6 +84,15 @@ class MemoryStore:
         self._entries: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._listeners: defaultdict[str, set[asyncio.Queue[bytes]]] = defaultdict(set)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *ended: object) -> None:
+        self._entries.clear()
+
+    async def watch(self) -> None:
+        """There is nothing to look after."""
 
     async def get(self, key: str) -> bytes | None:
         """See `Store`."""

@@ -20,7 +20,8 @@ def health_routes(parts: Mapping[str, State], *, reported: Iterable[str] = ("jir
     """`/healthz`, `/readyz` and `/version`.
 
     `reported` names the parts that are shown but do not make the gateway unready: when Jira is down
-    each call says so, and taking the gateway out of rotation would say less.
+    each call says so, and taking the gateway out of rotation would say less. Without the shared store most
+    calls still work, and every replica would be out at once.
     """
     return {
         "/healthz": Document({"status": "ok"}, seconds=0),

@@ -180,7 +180,14 @@ async def test_a_read_scope_cannot_write(world: World) -> None:
 async def test_readyz_names_each_part(world: World) -> None:
     """Ready, and unanchored is said."""
     told = (await world.http.get(f"{world.sandbox.gateway_url}/readyz")).json()
-    assert told["ready"] and set(told["parts"]) == {"identity", "credential", "policy", "audit", "database"}
+    assert told["ready"] and set(told["parts"]) == {
+        "identity",
+        "credential",
+        "policy",
+        "audit",
+        "database",
+        "store",
+    }
     assert "unanchored" in told["parts"]["audit"]["state"]
 
 
