@@ -33,7 +33,6 @@ from gateway.identity.groups.cached import CachedGroups
 from gateway.identity.introspection import Endpoint, IntrospectionAuthenticator
 from gateway.identity.jwks import key_ring
 from gateway.identity.profiles import SIGN_IN_ONLY, IssuerProfile, profile
-from gateway.identity.revocation import Revocations, UnlessRevoked
 from gateway.identity.roles import RoleTable
 from gateway.identity.tokens import TokenAuthenticator
 from gateway.jira.client import JiraClient
@@ -60,9 +59,8 @@ def site_paths(settings: Settings) -> dict[str, JiraSite]:
 class Providers:
     """The identity providers of the settings, whose keys all sites share."""
 
-    def __init__(self, settings: Settings, outward: Outward, revocations: Revocations) -> None:
+    def __init__(self, settings: Settings, outward: Outward) -> None:
         self._settings = settings
-        self._revocations = revocations
         self._outward = outward
         self.issuers = {_name(one): one.issuer for one in settings.identity.issuers}
         self.vendors = {_name(one): one.profile for one in settings.identity.issuers}
@@ -74,10 +72,7 @@ class Providers:
         }
 
     def authenticator(self, path: str) -> Authenticator:
-        """Who calls at the endpoint of that path, unless they were cut off."""
-        return UnlessRevoked(self._authenticator(path), self._revocations)
-
-    def _authenticator(self, path: str) -> Authenticator:
+        """Who calls at the endpoint of that path."""
         signed = TokenAuthenticator(self.profiles(path), self._keys, directories=self._directories)
         endpoints = self._endpoints(path)
         if not endpoints:
