@@ -6,14 +6,15 @@
 
 What the endpoint says about a refresh decides whether a grant lives, so nothing is guessed:
 
-| the answer                                        | what it means       |
-| ------------------------------------------------- | ------------------- |
-| 200 with an access token                          | refreshed           |
-| `invalid_grant`, with 400 or 403 (Atlassian) alike | `GrantDead`         |
-| the client is refused                             | `ClientRefused`     |
-| 429, 503, another error in the form of RFC 6749 §5.2 | `TryLater`       |
-| no connection could be made                       | `TryLater`          |
-| no answer, 502 or 504 of somebody in between, anything unreadable | `Ambiguous` |
+| the answer                                              | what it means   |
+| ------------------------------------------------------- | --------------- |
+| 200 with an access token                                | refreshed       |
+| 429, 503                                                | `TryLater`      |
+| `invalid_grant`, with 400 or (Atlassian) 403 alike      | `GrantDead`     |
+| the client is refused                                   | `ClientRefused` |
+| any other error in the form of RFC 6749 §5.2            | `TryLater`      |
+| no connection could be made                             | `TryLater`      |
+| no answer, that of a proxy in between, anything unreadable | `Ambiguous`  |
 """
 
 import re

@@ -441,6 +441,15 @@ async def test_one_account_is_one_persons(bench: LinkBench) -> None:
     assert {"acc-ana"} == {link.account for link in bench.vault.links.values()}
 
 
+async def test_a_refused_account_takes_nothing_away(bench: LinkBench) -> None:
+    """Who tries another's account keeps the link that they have."""
+    theirs = Account("acc-x", "ana@corp.test")
+    await bench.connect(bench.person(issuer=OTHER), account=theirs)
+    await bench.connect()
+    assert "another person" in (await refused(bench, account=theirs)).private
+    assert (await bench.grant()).account == "acc-ana"
+
+
 async def test_two_who_link_one_account_at_the_same_moment(bench: LinkBench) -> None:
     """Each looks again after keeping; never do both have it."""
     bench.vault.slow = 0.005
