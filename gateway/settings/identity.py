@@ -110,7 +110,9 @@ class Issuer(Section):
     )
     audience: str = Field("", description="The `aud` claim, exactly; default: the address of the endpoint.")
     jwks_uri: str = Field("", description="Where its keys are; default: from its metadata.")
-    key_origins: tuple[Url, ...] = Field((), description="Other origins that its metadata may name for keys and endpoints.")
+    key_origins: tuple[Url, ...] = Field(
+        (), description="Other origins that its metadata may name for keys and endpoints."
+    )
     beside: tuple[str, ...] = Field((), description="Audiences that may stand beside ours in its tokens.")
     groups: tuple[str, ...] = Field((), description="Path of the groups claim; default: the profile's.")
     attested_clients: tuple[str, ...] = Field(

@@ -1,0 +1,93 @@
+"""The pages for people, composed: which providers sign in, which sites are connected, who is told where.
+
+They stand where at least one provider has a `login`. Notes in addresses are sealed with that client's
+secret, which all replicas share; so a changed secret ends the addresses that were told before, and the
+next one is known beforehand (`next_client_secret`) for replicas that are not restarted at once.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+from gateway.config import Settings
+from gateway.credential import Events
+from gateway.credential.keys import ClientKeys
+from gateway.credential.vault import Vault
+from gateway.errors import ConfigError
+from gateway.http import Outward
+from gateway.settings import Issuer
+from gateway.signin.compose import SignIn, address_for
+from gateway.signin.hint import Hints
+from gateway.signin.login import CALLBACK
+from gateway.signin.provider import Provider
+from gateway.signin.sites import LinkedSite
+from gateway.store import Store
+from gateway.transport.elicit import Address, as_it_is
+from gateway.transport.web import Guard
+
+
+class Entrance:
+    """What is needed of the settings to make the pages; `address` is for the endpoints of all sites."""
+
+    def __init__(self, settings: Settings, keys: ClientKeys) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._logins = [one for one in settings.identity.issuers if one.login is not None]
+        self._hints = Hints(*_secrets(self._logins, keys)) if self._logins else None
+
+    @property
+    def address(self) -> Address:
+        """How the address of a page is told to a caller."""
+        return partial(address_for, self._hints) if self._hints is not None else as_it_is
+
+    def pages(
+        self,
+        *,
+        outward: Outward,
+        store: Store,
+        vault: Vault | None,
+        sites: Sequence[LinkedSite],
+        events: Events,
+    ) -> SignIn | None:
+        """The pages; None when nobody can sign in by a browser. Raises `ConfigError` when somebody must."""
+        if self._hints is None or vault is None:
+            if sites:
+                named = ", ".join(site.name for site in sites)
+                raise ConfigError(
+                    [
+                        f"jira.credential ({named}): people connect it in their browser; "
+                        "give one of `identity.issuers` a `login`, and set the key of `vault`."
+                    ]
+                )
+            if self._hints is None:
+                return None
+        server = self._settings.server
+        return SignIn(
+            public_url=server.public_url,
+            guard=Guard(server.public_url, server.allowed_hosts, server.allowed_origins),
+            providers=[
+                Provider(one, outward, redirect_uri=server.public_url + CALLBACK, keys=self._keys)
+                for one in self._logins
+            ],
+            store=store,
+            sites=sites,
+            hints=self._hints,
+            links=vault.of if vault is not None else _none,
+            events=events,
+        )
+
+
+async def _none(issuer: str, subject: str) -> tuple[()]:
+    """The links of a gateway that keeps none."""
+    return ()
+
+
+def _secrets(logins: Sequence[Issuer], keys: ClientKeys) -> list[bytes]:
+    """The secrets of our clients at the providers; with `private_key_jwt`, our keys."""
+    found = [
+        secret.get_secret_value().encode()
+        for one in logins
+        if one.login is not None
+        for secret in (one.login.client_secret, one.login.next_client_secret)
+        if secret.get_secret_value()
+    ]
+    return found or [keys.signing.pem]

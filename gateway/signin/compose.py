@@ -1,0 +1,82 @@
+"""The sign-in and connect pages of one gateway, put together; and the addresses that assistants are told."""
+
+from collections.abc import Sequence
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from gateway.credential import Events
+from gateway.model import Caller
+from gateway.signin import pages
+from gateway.signin.connect import Connect, Links
+from gateway.signin.cookies import Cookies
+from gateway.signin.flows import Flows
+from gateway.signin.hint import Hints
+from gateway.signin.login import HOME, Login
+from gateway.signin.provider import Provider
+from gateway.signin.sessions import Sessions
+from gateway.signin.sites import LinkedSite
+from gateway.signin.web import Shell, Visit
+from gateway.store import Store
+from gateway.transport.web import Guard
+
+
+def address_for(hints: Hints, url: str, caller: Caller) -> str:
+    """The connect page `url` (`…/connect/SITE`, perhaps with a query) with a note for whom it is.
+
+    Any other address is left alone. Nothing of the person can be read in it.
+    """
+    parts = urlsplit(url)
+    before, _, site = parts.path.rpartition("/")
+    if not before.endswith(HOME):
+        return url
+    query = [*parse_qsl(parts.query), ("for", hints.seal(site, caller.issuer, caller.subject))]
+    return parts._replace(query=urlencode(query)).geturl()
+
+
+class SignIn:
+    """All pages. `sessions` ends a person's browsers (`Sessions.end_all`) when the person is revoked."""
+
+    def __init__(
+        self,
+        *,
+        public_url: str,
+        guard: Guard,
+        providers: Sequence[Provider],
+        store: Store,
+        sites: Sequence[LinkedSite],
+        hints: Hints,
+        links: Links,
+        events: Events,
+    ) -> None:
+        cookies, flows = Cookies(public_url), Flows(store)
+        self.sessions = Sessions(store)
+        self._shell = Shell(guard, cookies, self.sessions, store)
+        self._connect = Connect(
+            sites,
+            issuers=[provider.issuer for provider in providers],
+            flows=flows,
+            cookies=cookies,
+            hints=hints,
+            links=links,
+            events=events,
+        )
+        self._login = Login(
+            providers,
+            public_url=public_url,
+            flows=flows,
+            sessions=self.sessions,
+            cookies=cookies,
+            events=events,
+            pages_of_ours=self._connect.pages_of_ours(),
+        )
+
+    def routes(self) -> dict[str, ASGIApp]:
+        """The app of each path."""
+        style = {pages.STYLE: self._shell.page(_style)}
+        return style | self._login.routes(self._shell) | self._connect.routes(self._shell)
+
+
+async def _style(visit: Visit) -> Response:
+    return pages.stylesheet()

@@ -1,0 +1,108 @@
+"""The ID token of a sign-in (OpenID Connect Core §2), read with the same strictness as an access token.
+
+It is checked by the very functions that check access tokens, with another audience (our client) and
+other tells. Whom it names must be whom that issuer's access tokens name, or a browser and an assistant
+of one person would be two people: `_HABITS` is where the two kinds of token of a vendor differ.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from authlib.oidc.core.util import create_half_hash
+
+from gateway import clock, limits
+from gateway.errors import Unauthenticated
+from gateway.http import Outward
+from gateway.identity.claims import check_header, subject_of, verified_claims, verified_email
+from gateway.identity.jwks import IssuerKeys
+from gateway.identity.profiles import ABSENT, SIGN_IN_ONLY, IssuerProfile, profile
+from gateway.jose import BadSignature, JoseError, Unverified, parse, signed_claims
+from gateway.model import Person
+from gateway.settings import Issuer
+
+_HABITS: Mapping[str, Mapping[str, Any]] = {
+    "keycloak": {"fixed": {"typ": "ID"}},
+    "okta": {"subject": ("sub",)},  # the user's id, which its access tokens call `uid`
+    "google": {"key_origins": frozenset({"https://www.googleapis.com", "https://oauth2.googleapis.com"})},
+}
+"""How a vendor's ID tokens differ from its access tokens (their own documents, November 2026)."""
+
+
+def id_profile(issuer: Issuer, client_id: str) -> IssuerProfile:
+    """How the ID tokens of that issuer for our client are read. Raises `ConfigError`."""
+    if issuer.profile in SIGN_IN_ONLY:
+        access = IssuerProfile(issuer.issuer, client_id)
+    else:
+        access = profile(issuer.profile, issuer=issuer.issuer, audience=client_id)
+    habits = dict(_HABITS.get(issuer.profile, {}))
+    own = {"key_origins": frozenset(issuer.key_origins), "jwks_uri": issuer.jwks_uri}
+    return replace(
+        access,
+        audience=client_id,
+        beside=frozenset(),  # one more audience could hand the token on
+        types=frozenset({"jwt", ABSENT}),
+        required=frozenset({"nonce"}),
+        tells=frozenset({"events"}),  # of logout tokens and security events
+        groups=(),
+        programs=(),
+        **{**habits, **{name: value for name, value in own.items() if value}},
+    )
+
+
+class IdTokens:
+    """Verifies the ID tokens of one issuer for our client."""
+
+    def __init__(self, profile: IssuerProfile, outward: Outward) -> None:
+        self.profile = profile
+        self._keys = IssuerKeys(profile, outward)
+
+    async def claims(self, token: str, *, nonce: str, access_token: str) -> Mapping[str, Any]:
+        """The verified claims (OpenID Connect Core §3.1.3.7). Raises `Unauthenticated`, whose private text
+        says why, or `Unavailable` when the issuer's keys cannot be had."""
+        if len(token) > limits.TOKEN_BYTES or not token.isascii():
+            raise Unauthenticated("the ID token is too large or not ASCII")
+        try:
+            unverified = parse(token)
+            claims = verified_claims(await self._signed(token, unverified), self.profile, clock.wall())
+        except JoseError as wrong:
+            raise Unauthenticated(f"the ID token: {wrong}") from None
+        if not hmac.compare_digest(str(claims["nonce"]).encode(), nonce.encode()):
+            raise Unauthenticated("the ID token's nonce is of another sign-in")
+        if claims.get("azp", self.profile.audience) != self.profile.audience:
+            raise Unauthenticated("the ID token was issued to another client")
+        half = create_half_hash(access_token, str(unverified.header["alg"]))
+        if half is not None and "at_hash" in claims and half.decode() != claims["at_hash"]:
+            raise Unauthenticated("the access token is not the ID token's")
+        return claims
+
+    async def _signed(self, token: str, unverified: Unverified) -> Mapping[str, Any]:
+        kid = check_header(unverified.header, self.profile)
+        key = await self._keys.key(kid)
+        if key is None:
+            raise Unauthenticated("the ID token is signed with a key that the issuer does not have")
+        try:
+            return signed_claims(token, key, self.profile.algorithms)
+        except BadSignature:
+            newer = await self._keys.replacement(key)
+            if newer is None:
+                raise
+            return signed_claims(token, newer, self.profile.algorithms)
+
+
+def person_of(claims: Mapping[str, Any], profile: IssuerProfile, more: Mapping[str, Any]) -> Person:
+    """The person that verified claims name; `more` is what the userinfo endpoint adds, if it was asked.
+
+    Raises `Unauthenticated`.
+    """
+    name = next(
+        (known[n] for known in (claims, more) for n in ("name", "preferred_username") if n in known), ""
+    )
+    printable = "".join(c for c in name if c.isprintable()) if isinstance(name, str) else ""
+    return Person(
+        issuer=profile.issuer,
+        subject=subject_of(claims, profile),
+        email=verified_email(claims) or verified_email(more),
+        name=printable[: limits.CLAIM_CHARS],
+    )

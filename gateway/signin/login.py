@@ -1,0 +1,179 @@
+"""Signing a browser in and out.
+
+    GET /login            to the provider; with several providers, first a page to choose one
+    GET /login/callback   the provider sends the browser back: a new session, and on to where it wanted to go
+    POST /login/out       the session is over
+    GET /login/out        says so, and how to end the provider's own session
+
+`to` names the page afterwards. It must be a page of ours, letter for letter: an address that is only
+checked for its looks ends as an open redirect.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from gateway.credential import Events
+from gateway.errors import Unauthenticated
+from gateway.signin import pages
+from gateway.signin.cookies import Cookies
+from gateway.signin.flows import Flows
+from gateway.signin.provider import Declined, Provider
+from gateway.signin.sessions import Sessions
+from gateway.signin.web import Refusal, Shell, Visit
+
+PATH = "/login"
+CALLBACK = "/login/callback"
+HOME = "/connect"
+
+KEPT = ("for", "scope")
+"""Parameters of a page of ours that travel along through a sign-in; each page judges them anew."""
+
+_DECLINED = {
+    "access_denied": "You, or your company's sign-in, refused. Start again, or ask whoever runs the sign-in.",
+    "temporarily_unavailable": "Your company's sign-in is busy. Try again in a minute.",
+    "server_error": "Your company's sign-in failed. Try again in a minute.",
+}
+
+
+def login_address(to: str, query: Mapping[str, str], issuer: str = "") -> str:
+    """Where a browser signs in that wants to go to the page `to` of ours; at `issuer`, if that is known."""
+    asked = {"to": to, **query, **({"issuer": issuer} if issuer else {})}
+    return f"{PATH}?{urlencode(asked)}"
+
+
+class Login:
+    """The sign-in routes."""
+
+    def __init__(
+        self,
+        providers: Sequence[Provider],
+        *,
+        public_url: str,
+        flows: Flows,
+        sessions: Sessions,
+        cookies: Cookies,
+        events: Events,
+        pages_of_ours: Iterable[str],
+    ) -> None:
+        self._providers = {provider.issuer: provider for provider in providers}
+        self._public_url = public_url
+        self._flows = flows
+        self._sessions = sessions
+        self._cookies = cookies
+        self._events = events
+        self._pages = frozenset({HOME, *pages_of_ours})
+
+    def routes(self, shell: Shell) -> dict[str, ASGIApp]:
+        """The app of each path."""
+        return {
+            PATH: shell.page(self.start),
+            CALLBACK: shell.page(self.back),
+            pages.SIGN_OUT: shell.page(self.signed_out, self.sign_out),
+        }
+
+    async def start(self, visit: Visit) -> Response:
+        """GET /login."""
+        to = visit.query.get("to", HOME)
+        if to not in self._pages:
+            raise Refusal(400, "This address leads nowhere", "Open the address that your assistant gave you.")
+        wish = {name: value for name, value in visit.query.items() if name in KEPT}
+        provider = self._chosen(visit.query.get("issuer", ""))
+        again = visit.query.get("again", "")
+        if provider is None:
+            return self._choice(to, {**wish, **({"again": "1"} if again else {})})
+        browser = visit.browser or self._cookies.new()
+        # The provider's page is asked for first, so that what we keep is complete before the browser leaves.
+        departure = await provider.begin("login" if again else None)
+        facts = {
+            "issuer": provider.issuer,
+            "nonce": departure.nonce,
+            "verifier": departure.verifier,
+            "to": f"{to}?{urlencode(wish)}" if wish else to,
+        }
+        state = await self._flows.begin("login", browser, facts)
+        response = pages.elsewhere(departure.address(state))
+        self._cookies.keep_browser(response, browser)
+        return response
+
+    async def back(self, visit: Visit) -> Response:
+        """GET /login/callback: the state first, then who answers, and only then is the code sent anywhere."""
+        flow = await self._flows.end("login", visit.query.get("state", ""), visit.browser)
+        if flow is None:
+            raise Refusal(
+                400,
+                "This sign-in cannot be finished",
+                "It took longer than ten minutes, was finished before, or was begun in another browser.",
+                again=PATH,
+            )
+        provider = self._providers[str(flow["issuer"])]
+        try:
+            person = await provider.finish(
+                visit.query, nonce=str(flow["nonce"]), verifier=str(flow["verifier"])
+            )
+        except Declined as declined:
+            text = _DECLINED.get(declined.error, "Tell whoever runs this gateway what this page says.")
+            raise Refusal(400, "You were not signed in", f"{text} ({declined.error})", again=PATH) from None
+        except Unauthenticated as refused:
+            raise Refusal(
+                400,
+                "You were not signed in",
+                "The answer of your company's sign-in was not as it must be. Start again; "
+                "if it stays so, tell whoever runs this gateway.",
+                private=refused.private,
+                again=PATH,
+            ) from None
+        session = await self._sessions.begin(person, instead_of=visit.session_id)
+        await self._events("signin.made", issuer=person.issuer, subject=person.subject)
+        response = pages.elsewhere(str(flow["to"]))
+        self._cookies.keep_session(response, session.id)
+        return response
+
+    async def sign_out(self, visit: Visit) -> Response:
+        """POST /login/out."""
+        if visit.session is None:  # nothing to end; and no other site's form makes us take a cookie away
+            return pages.elsewhere(pages.SIGN_OUT)
+        require_own_form(visit)
+        person = visit.session.person
+        await self._sessions.end(visit.session.id)
+        await self._events("signin.ended", issuer=person.issuer, subject=person.subject)
+        response = pages.elsewhere(f"{pages.SIGN_OUT}?{urlencode({'issuer': person.issuer})}")
+        self._cookies.drop_session(response)
+        return response
+
+    async def signed_out(self, visit: Visit) -> Response:
+        """GET /login/out. The provider's own session is another matter: a link ends it where it can be ended."""
+        provider = self._providers.get(visit.query.get("issuer", ""))
+        address = await provider.logout_url(self._public_url + pages.SIGN_OUT) if provider else ""
+        company = ""
+        if provider is not None and address:
+            told = "On a computer that others use, end your company's session too."
+            company = (
+                f"<p>{told}</p>" + f'<p class="row">{pages.link(address, f"Sign out of {provider.name}")}</p>'
+            )
+        body = pages.notice("You are signed out of this gateway.", "good") + company
+        way = pages.link(f"{PATH}?again=1", "Sign in again")
+        return pages.page("Signed out", f'{body}<p class="row">{way}</p>', None)
+
+    def _chosen(self, issuer: str) -> Provider | None:
+        if len(self._providers) == 1:
+            return next(iter(self._providers.values()))
+        return self._providers.get(issuer)
+
+    def _choice(self, to: str, query: Mapping[str, str]) -> Response:
+        ways = "".join(
+            f"<li>{pages.link(login_address(to, query, provider.issuer), provider.name)}</li>"
+            for provider in self._providers.values()
+        )
+        lead = '<p class="lead">Choose the one that your assistant is signed in with.</p>'
+        return pages.page("Where do you sign in?", f'{lead}<ul class="choices">{ways}</ul>', None)
+
+
+def require_own_form(visit: Visit) -> None:
+    """Raises `Refusal` unless a page of ours, shown in this very session, sent the form."""
+    if visit.session is None or not visit.session.sent(visit.path, visit.form.get("token", "")):
+        raise Refusal(
+            403, "This form is no longer good", "Open the page again, and try once more.", again=HOME
+        )
