@@ -49,6 +49,7 @@ class World:
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self.sandbox)
+        self.prepare()
         config = self.folder / "gateway.toml"
         config.write_text(self.sandbox.config_toml())
         jira_url = self.sandbox.jira_url.replace("127.0.0.1", self._jira_host)
@@ -61,6 +62,9 @@ class World:
             await self._stack.enter_async_context(self.gateway.running())
         self.http = await self._stack.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=30))
         return self
+
+    def prepare(self) -> None:
+        """What a test adds to the sandbox, or to the settings, before the gateway starts."""
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -8,7 +8,7 @@ Kinds about calls:
     call.in_doubt   written at the next start for a decision whose outcome is missing
 
 Kinds about the log and the gateway: `audit.opened`, `audit.closed`, `audit.started`, `audit.unsealed`,
-`authentication.failed`, `gateway.started`, `gateway.stopped`, `policy.loaded`.
+`authentication.failed`, `gateway.started`, `gateway.stopped`, `policy.loaded`, `access.revoked`.
 
 What policy may see of an argument stands in the record as it is (keys, names, numbers, choices), and
 so does JQL, which a reviewer needs and which may hold people's names. All other text (bodies,
@@ -182,6 +182,8 @@ def of_grant(grant: Grant) -> dict[str, Any]:
             "audience": grant.audience,
             "scopes": sorted(grant.scopes),
             "expires": clock.iso(grant.expires_at),
+            **({"account": grant.account} if grant.account else {}),
+            **({"broad": True} if grant.broad else {}),
         }
     }
 
