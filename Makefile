@@ -40,6 +40,7 @@ test-all: $(VENV)/.dev
 	@sh tests/node/install.sh $(NODE_DIR)
 	@sh tests/providers/oidc/install.sh
 	@sh tests/providers/install.sh
+	@sh tests/store/install.sh
 	$(BIN)/python -m pytest $(TESTS)
 
 # Fetches Keycloak from Maven Central and oidc-provider from npm, once; starts each for its own tests.

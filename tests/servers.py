@@ -1,4 +1,4 @@
-"""Real servers for tests: PostgreSQL and Redis, each private, on loopback, in a folder that goes with it.
+"""Real servers for tests: PostgreSQL, Redis and OpenBao, each private, on loopback, in a folder that goes with it.
 
     async def test_it(postgres_url): ...        an empty database on the session's server
     async def test_it(redis_url): ...           an empty Redis; one server a session
@@ -9,6 +9,7 @@ to install; nothing is skipped.
 """
 
 import itertools
+import json
 import os
 import pwd
 import shutil
@@ -17,6 +18,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +30,8 @@ import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+ROOT = Path(__file__).resolve().parent.parent
 
 PATIENCE = 60.0
 """seconds that a server may take to start or to end on a busy machine"""
@@ -146,7 +150,9 @@ class Server:
         else:
             self._process.send_signal(number)
         self._process.wait(PATIENCE)
-        psutil.wait_procs(family, PATIENCE)
+        deadline = time.monotonic() + PATIENCE
+        while any(map(runs, family)) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
 
 class Postgres(Server):
@@ -250,6 +256,68 @@ class Redis(Server):
         )
 
 
+class OpenBao(Server):
+    """Unsealed, in memory, with the transit engine and one derived key `vault`."""
+
+    program = "bao"
+    package = ""
+    root = "canary-root-token"
+
+    def identity(self) -> dict[str, Any]:
+        return {"env": {"HOME": str(self.folder), "PATH": os.environ["PATH"]}}
+
+    def found(self, program: str) -> str:
+        """The pinned one."""
+        made = subprocess.run(["sh", "tests/store/install.sh"], cwd=ROOT, capture_output=True, text=True)
+        if made.returncode:
+            raise RuntimeError(f"OpenBao: {made.stderr}")
+        return made.stdout.strip().splitlines()[-1]
+
+    def command(self) -> Sequence[str]:
+        address = f"-dev-listen-address=127.0.0.1:{self.port}"
+        token = f"-dev-root-token-id={self.root}"
+        return [self.found("bao"), "server", "-dev", "-dev-no-store-token", address, token]
+
+    def alive(self) -> None:
+        self.ask("GET", "sys/health")
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.ask("POST", "sys/mounts/transit", type="transit")
+        self.ask("POST", "transit/keys/vault", derived=True)
+        return self
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(self, method: str, path: str, **body: Any) -> Any:
+        """A request of the administrator; what it answered."""
+        asked = urllib.request.Request(
+            f"{self.url}/v1/{path}",
+            data=json.dumps(body).encode() if body else None,
+            headers={"X-Vault-Token": self.root},
+            method=method,
+        )
+        with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def token(self, *paths: str) -> str:
+        """A token that may do no more than `update` at these paths."""
+        rules = "".join(f'path "{path}" {{ capabilities = ["update"] }}\n' for path in paths)
+        self.ask("PUT", "sys/policies/acl/limited", policy=rules)
+        told = self.ask("POST", "auth/token/create", policies=["limited"], no_default_policy=True)
+        return str(told["auth"]["client_token"])
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether it does anything yet. A zombie is nobody's trouble; who must bury it may take its time."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def free_port() -> int:
     """A port on loopback that is free now."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
@@ -281,3 +349,10 @@ def redis_url(redis_server: Redis) -> str:
     """An empty Redis."""
     redis_server.empty()
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def openbao_server() -> Iterator[OpenBao]:
+    """One OpenBao for the session; make your own keys in it, and do not stop it."""
+    with OpenBao() as server:
+        yield server

@@ -41,8 +41,13 @@ def shown(contents: Contents) -> tuple[str, str]:
 
 
 def wrapped(row: Any) -> Wrapped:
-    """The data key of a live row."""
-    return Wrapped(row.key_id, row.wrapped)
+    """The data key of a row. What is no bytes, because somebody changed it, is none that opens."""
+    return Wrapped(row.key_id, row.wrapped if isinstance(row.wrapped, bytes) else b"")
+
+
+def sealed(row: Any) -> bytes:
+    """The sealed tokens of a row."""
+    return row.sealed if isinstance(row.sealed, bytes) else b""
 
 
 def key_of(row: Any) -> LinkKey:

@@ -177,7 +177,7 @@ class SealedVault:
             raise self._unreadable(key, f"its envelope is of version {row.version}")
         data_key = await self._data_key(key, rows.wrapped(row))
         try:
-            contents = seal.unseal(data_key, key, row.generation, row.sealed)
+            contents = seal.unseal(data_key, key, row.generation, rows.sealed(row))
         except seal.Broken as broken:
             raise self._unreadable(key, str(broken)) from None
         if (row.account, row.scopes) != rows.shown(contents):

@@ -90,7 +90,7 @@ def ring(settings: Vault, outward: Outward) -> KmsRing | None:
         raise ConfigError(
             ["vault.provider: `awskms` needs an extra. Install it: pip install 'jira-agent-gateway[awskms]'"]
         ) from None
-    client = boto3.client(
+    client = boto3.Session().client(
         "kms",
         region_name=settings.region,
         endpoint_url=settings.address or None,
