@@ -9,6 +9,8 @@ bundle, the record, the transport. They stop in reverse, so the record outlives 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -20,15 +22,21 @@ from gateway.audit.trail import Recorder
 from gateway.config import Settings
 from gateway.credential.keys import KEY_FILE, ClientKeys
 from gateway.credential.sealed import vault_from
+from gateway.entrance import Entrance
 from gateway.errors import ConfigError, Sealed
 from gateway.gate import Gate
 from gateway.http import Outward
+from gateway.identity.events import SecurityEvents
+from gateway.identity.revocation import Revocation, Revocations
+from gateway.leaving import cut_off
 from gateway.pipeline import Pipeline
 from gateway.site import Common, Providers, Site, site_paths
 from gateway.store.memory import MemoryStore
 from gateway.store.redis import RedisStore
 from gateway.store.sql import Database
 from gateway.tool import Registry
+from gateway.transport.events import PATH as EVENTS
+from gateway.transport.events import event_routes
 from gateway.transport.health import health_routes
 from gateway.transport.metadata import jwks_routes
 from gateway.transport.web import create_web
@@ -41,6 +49,7 @@ class Gateway:
         self.settings = settings
         self.stopped_by: Exception | None = None
         """Why it could not start, if it could not."""
+        self._telling: set[asyncio.Task[None]] = set()
         self.outward = Outward()
         try:
             self.tools = Registry.load(settings.tools.modules)
@@ -50,20 +59,61 @@ class Gateway:
             ) from None
         self.log, self.audit = self._audit()
         self.gate = Gate(at_once=settings.limits.calls_at_once, per_person=settings.limits.calls_per_person)
-        self.providers = Providers(settings, self.outward)
         self.keys = self._keys()
         self.database = Database(settings.database.url.get_secret_value())
+        self.revocations = Revocations(self.database, self._cut_off)
+        self.providers = Providers(settings, self.outward, self.revocations)
         self.vault = vault_from(settings, self.outward, self.database)
         shared = settings.store.url.get_secret_value()
         self.store = RedisStore(shared) if shared else MemoryStore()
-        common = Common(settings, self.outward, self.tools, self.audit, self.gate, self.providers, self.keys)
+        entrance = Entrance(settings, self.keys)
+        common = Common(
+            settings,
+            self.outward,
+            self.tools,
+            self.audit,
+            self.gate,
+            self.providers,
+            self.keys,
+            address=entrance.address,
+        )
         self.sites = [Site(common, path, site) for path, site in site_paths(settings).items()]
+        self.signin = entrance.pages(
+            outward=self.outward,
+            store=self.store,
+            vault=self.vault,
+            sites=[site.linked for site in self.sites if site.linked is not None],
+            events=self.audit.event,
+            check=self.revocations.check,
+        )
         self.app = self._web()
 
     @property
     def line(self) -> Pipeline:
         """The line of the first site."""
         return self.sites[0].line
+
+    def _cut_off(self, one: Revocation) -> None:
+        """What is kept in memory of somebody who was cut off goes at once; and the record is told."""
+        for site in self.sites:
+            site.credentials.forget(one.issuer, one.subject)
+        told = {name: value for name, value in asdict(one).items() if value and name != "not_before"}
+        self._telling.add(telling := asyncio.create_task(self._tell(told)))
+        telling.add_done_callback(self._telling.discard)
+
+    async def _tell(self, told: dict[str, Any]) -> None:
+        with suppress(Sealed):
+            await self.audit.event("access.revoked", **{"of": told.pop("kind"), **told})
+
+    def _events(self) -> dict[str, ASGIApp]:
+        """Where providers push security events, for those that may."""
+        profiles = self.providers.pushing()
+        if not profiles:
+            return {}
+        act = partial(cut_off, revocations=self.revocations, vault=self.vault)
+        audience = f"{self.settings.server.public_url}{EVENTS}"
+        events = SecurityEvents(profiles, self.providers.keys, act, self.store, audience=audience)
+        return event_routes(events.take)
 
     def _audit(self) -> tuple[SqliteAuditLog, Recorder]:
         place = self.settings.audit
@@ -88,7 +138,9 @@ class Gateway:
 
     def _web(self) -> ASGIApp:
         endpoints: dict[str, ASGIApp] = {site.path: site.endpoint for site in self.sites}
-        routes = jwks_routes(self.keys.jwks)
+        routes = jwks_routes(self.keys.jwks) | self._events()
+        if self.signin is not None:
+            routes |= self.signin.routes()
         for site in reversed(self.sites):  # the first one's metadata also stands at the root
             routes |= site.metadata()
         parts = {
@@ -96,6 +148,7 @@ class Gateway:
             "audit": self.audit.state,
             "database": self.database.state,
             "store": self.store.state,
+            "revocations": self.revocations.state,
         }
         if self.vault is not None:
             parts["vault"] = self.vault.state
@@ -129,6 +182,8 @@ class Gateway:
         try:
             await parts.enter_async_context(self.database)
             await parts.enter_async_context(_background(self.database.watch()))
+            await self.revocations.load()
+            await parts.enter_async_context(_background(self.revocations.watch()))
             if self.vault is not None:
                 await self.vault.start()
                 await parts.enter_async_context(_background(self.vault.watch()))

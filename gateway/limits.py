@@ -323,9 +323,65 @@ STORE_ENTRIES = 100_000
 REVOCATIONS_LOOK_SECONDS = 0.4
 """seconds between looks at the revocations: a person who was cut off is out within a second on every replica."""
 
+EVENT_KEPT_SECONDS = 86_400.0
+"""seconds for which the id of a security event is kept: a provider sends one again for hours, not for days."""
+
 REVOCATIONS_OVERLAP = 100
 """rows read again at each look: numbers are given out before they are committed, and not in that order."""
 
 REVOCATIONS_BLIND_SECONDS = 10.0
 """seconds after which a replica that cannot read the revocations refuses everybody: long enough for a database
 to fail over, short enough that nobody who was cut off goes on for long."""
+
+REFRESH_SKEW_SECONDS = (60.0, 120.0)
+"""seconds before its end that an access token is refreshed, drawn anew for each so that replicas do not do it
+at once; at most half of its life. Longer than any call that may be under way with it."""
+
+REFRESH_LEASE_SECONDS = 30.0
+"""seconds that one replica alone may refresh a grant. Atlassian's leeway is 600: time for twenty failed owners."""
+
+REFRESH_ASK_SECONDS = 11.0
+"""seconds for the one request to the authorization server: below 40 % of the lease, so that with a start in its
+first half the answer is there, and a fifth of it is left to save; above `EXCHANGE_SECONDS`, which tells more."""
+
+REFRESH_WAIT_SECONDS = 15.0
+"""seconds that a call waits for a refresh, whoever makes it: the one request, and the saving."""
+
+REFRESH_POLL_SECONDS = 0.25
+"""seconds between looks whether another replica is done, when its message is lost."""
+
+REFRESH_BACKOFF_SECONDS = (2.0, 60.0)
+"""seconds after a refresh that failed until the next, at first and at most: doubled each time in ten minutes."""
+
+REFRESH_SAVE_PAUSE_SECONDS = 0.5
+"""seconds between tries to save new tokens while the database is away; we try for as long as we live."""
+
+REFRESH_SWEEP_SECONDS = 30.0
+"""seconds between looks for refreshes whose end nobody wrote: one lease, far within Atlassian's ten minutes."""
+
+REFRESH_TEND_SECONDS = 3_600.0
+"""seconds between looks for grants that nobody uses."""
+
+REFRESH_TEND_LINKS = 1_000
+"""grants refreshed at one such look: at eight at once it takes minutes."""
+
+REFRESH_AT_ONCE = 8
+"""refreshes at one time that nobody waits for."""
+
+REFRESH_IDLE_SECONDS = 30 * 86_400.0
+"""seconds after which an unused grant is refreshed: a third of the ninety days that both Jiras allow."""
+
+REFRESH_NOTICE_SECONDS = 45 * 86_400.0
+"""seconds before a grant's greatest age from which a refresh notes it: more than `REFRESH_IDLE_SECONDS`, so
+that one falls into them."""
+
+REFRESH_NOTED_SECONDS = 7 * 86_400.0
+"""seconds until it is noted again."""
+
+REFRESH_STOP_SECONDS = 20.0
+"""seconds that a stopping process gives refreshes under way: the one request and the saving, below the thirty
+that orchestrators wait."""
+
+RENEWALS_IN_WINDOW = 20
+"""refreshes of one grant because Jira refused a token that had not ended, in ten minutes; beyond it a new token
+does not help, and Jira is what is wrong."""

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from typing import cast
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
 from gateway.audit.trail import Recorder
 from gateway.config import JiraSite, Settings, shipped_policies
-from gateway.credential import CredentialSource, Parts, Verify
+from gateway.credential import CredentialSource, Linking, Parts, Verify
 from gateway.credential.chosen import ChosenSource, Offer
 from gateway.credential.keys import ClientKeys
 from gateway.credential.renewal import Refresher
@@ -33,6 +34,7 @@ from gateway.identity.groups.cached import CachedGroups
 from gateway.identity.introspection import Endpoint, IntrospectionAuthenticator
 from gateway.identity.jwks import key_ring
 from gateway.identity.profiles import SIGN_IN_ONLY, IssuerProfile, profile
+from gateway.identity.revocation import Revocations, UnlessRevoked
 from gateway.identity.roles import RoleTable
 from gateway.identity.tokens import TokenAuthenticator
 from gateway.jira.client import JiraClient
@@ -41,7 +43,9 @@ from gateway.pipeline import Pipeline
 from gateway.policy.engine import CedarPolicy
 from gateway.settings import CredentialSettings, Issuer
 from gateway.settings.jira import SOURCES
+from gateway.signin.sites import LinkedSite
 from gateway.tool import Registry
+from gateway.transport.elicit import Address, as_it_is
 from gateway.transport.mcp import McpEndpoint
 from gateway.transport.metadata import metadata_routes
 
@@ -59,12 +63,13 @@ def site_paths(settings: Settings) -> dict[str, JiraSite]:
 class Providers:
     """The identity providers of the settings, whose keys all sites share."""
 
-    def __init__(self, settings: Settings, outward: Outward) -> None:
+    def __init__(self, settings: Settings, outward: Outward, revocations: Revocations) -> None:
         self._settings = settings
+        self._revocations = revocations
         self._outward = outward
-        self.issuers = {_name(one): one.issuer for one in settings.identity.issuers}
+        self.issuers = issuer_names(settings)
         self.vendors = {_name(one): one.profile for one in settings.identity.issuers}
-        self._keys = key_ring(self.profiles(PATH), outward)
+        self.keys = key_ring(self.profiles(PATH), outward)
         self._directories = {
             one.issuer: CachedGroups(group_source(one.directory, one.issuer, outward))
             for one in settings.identity.issuers
@@ -72,8 +77,11 @@ class Providers:
         }
 
     def authenticator(self, path: str) -> Authenticator:
-        """Who calls at the endpoint of that path."""
-        signed = TokenAuthenticator(self.profiles(path), self._keys, directories=self._directories)
+        """Who calls at the endpoint of that path, unless they were cut off."""
+        return UnlessRevoked(self._authenticator(path), self._revocations)
+
+    def _authenticator(self, path: str) -> Authenticator:
+        signed = TokenAuthenticator(self.profiles(path), self.keys, directories=self._directories)
         endpoints = self._endpoints(path)
         if not endpoints:
             return signed
@@ -85,7 +93,7 @@ class Providers:
         known = next((one for one in self.profiles(PATH) if one.issuer == issuer), None)
         if known is None:
             raise ConfigError([f"jira.credential: people are only signed in by {issuer}; leave it out."])
-        return TokenAuthenticator([known.towards(audience)], self._keys).authenticate
+        return TokenAuthenticator([known.towards(audience)], self.keys).authenticate
 
     def state(self) -> tuple[bool, str]:
         """(whether anybody's tokens can be verified, one line that names each issuer)."""
@@ -99,6 +107,11 @@ class Providers:
             for one in self._settings.identity.issuers
             if one.login is None or one.profile not in SIGN_IN_ONLY
         ]
+
+    def pushing(self) -> list[IssuerProfile]:
+        """Those that may push security events."""
+        may = {one.issuer for one in self._settings.identity.issuers if one.events}
+        return [known for known in self.profiles(PATH) if known.issuer in may]
 
     def _endpoints(self, path: str) -> list[Endpoint]:
         orders = {one.issuer: one.introspection for one in self._settings.identity.issuers}
@@ -123,6 +136,8 @@ class Common:
     providers: Providers
     keys: ClientKeys
     refresher: Refresher | None = None
+    address: Address = as_it_is
+    """How the address of a page of ours is told to a caller."""
     """The vault and who refreshes in it; None without a vault."""
 
 
@@ -143,6 +158,8 @@ class Site:
             site=site.browse_url or None,
             page_key=_shared_key(site, b"page token"),
         )
+        self.linked: LinkedSite | None = None
+        """What the connect pages need of its source, when people link it."""
         self.credentials = self._credentials(site)
         self.line = Pipeline(
             identity=common.providers.authenticator(path),
@@ -160,6 +177,7 @@ class Site:
             allowed_hosts=settings.server.allowed_hosts,
             allowed_origins=settings.server.allowed_origins,
             path=path,
+            address=common.address,
         )
 
     def metadata(self) -> dict[str, ASGIApp]:
@@ -196,7 +214,12 @@ class Site:
                     f"jira.credential ({site.name}): at most one source that people link; make another site of it."
                 ]
             )
-        return ChosenSource([_offer(order, parts) for order in site.credential])
+        offers = [_offer(order, parts) for order in site.credential]
+        for order, offer in zip(site.credential, offers, strict=True):
+            if order.linked:
+                where = site.browse_url or getattr(order, "site_url", "") or site.url
+                self.linked = LinkedSite(site.name, where, cast(Linking, offer.source), parts.callback_url)
+        return ChosenSource(offers)
 
     async def _whose(self, access: str) -> Account:
         return await self.jira.account(access)
@@ -216,6 +239,11 @@ def _shared_key(site: JiraSite, purpose: bytes) -> bytes | None:
     return hmac.new(
         secret.get_secret_value().encode(), b"jira-agent-gateway/" + purpose, hashlib.sha256
     ).digest()
+
+
+def issuer_names(settings: Settings) -> dict[str, str]:
+    """The short name of each provider -> its issuer identifier."""
+    return {_name(one): one.issuer for one in settings.identity.issuers}
 
 
 def _name(issuer: Issuer) -> str:

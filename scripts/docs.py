@@ -1,5 +1,6 @@
-"""Write the pages that are generated: docs/settings.md and docs/tools.md. `--check` only compares."""
+"""Write what is generated: docs/settings.md, docs/tools.md, and the README's help. `--check` only compares."""
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from gateway.cli import _parser  # noqa: E402
 from gateway.config import TOOL_MODULES, Section, Settings  # noqa: E402 - the checkout first
 from gateway.settings import Issuer, JiraSite, SecretStr, known_sources  # noqa: E402
 from gateway.settings.identity import Directory, Introspection, Login, RoleRule  # noqa: E402
@@ -99,7 +101,16 @@ def _tool(tool: Tool) -> str:
     return text if tool.parameters else text[: text.index("| argument")] + "No arguments.\n"
 
 
-PAGES = {"docs/settings.md": settings_page, "docs/tools.md": tools_page}
+def readme() -> str:
+    """README.md with today's `--help` in its place."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    before, _, rest = text.partition("<!-- help -->")
+    os.environ["COLUMNS"] = "80"
+    shown = f"\n```\n{_parser().format_help().strip()}\n```\n"
+    return f"{before}<!-- help -->{shown}<!-- /help -->{rest.partition('<!-- /help -->')[2]}"
+
+
+PAGES = {"docs/settings.md": settings_page, "docs/tools.md": tools_page, "README.md": readme}
 
 if __name__ == "__main__":
     stale = [

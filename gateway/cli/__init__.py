@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_policy(commands)
     _add_audit(commands)
     _add_vault(commands)
+    _add_kill(commands)
     return parser
 
 
@@ -153,6 +154,20 @@ def _add_vault(commands: Any) -> None:
     ):
         leaf = _leaf(kinds, name, f"gateway.cli.vault:{run}", text)
         leaf.add_argument("--config", type=Path, default=Path("gateway.toml"), metavar="FILE")
+
+
+def _add_kill(commands: Any) -> None:
+    text = "Cut off a person, a client or an agent, on every replica within a second."
+    kill = _leaf(commands, "kill", "gateway.cli.kill:kill", text)
+    kill.add_argument("--config", type=Path, default=Path("gateway.toml"), metavar="FILE")
+    whom = kill.add_mutually_exclusive_group(required=True)
+    whom.add_argument("--user", metavar="SUBJECT", help="the person, as their provider's tokens name them")
+    whom.add_argument("--client", metavar="ID", help="the assistant's OAuth client id")
+    whom.add_argument("--agent", metavar="NAME", help="the acting agent (`act.sub` of its tokens)")
+    kill.add_argument("--issuer", metavar="NAME", help="the person's provider, where there are several")
+    how = kill.add_mutually_exclusive_group()
+    how.add_argument("--keep-out", action="store_true", help="refuse also what is issued later, until lifted")
+    how.add_argument("--lift", action="store_true", help="let them in again")
 
 
 def _port_base(text: str) -> int:

@@ -50,7 +50,7 @@ Told = Callable[[Revocation], None]
 
 
 class Revocations:
-    """The rows, as this replica knows them. `told` hears of each that it had not heard of before."""
+    """The rows, as this replica knows them. `told` hears of each that comes after the first look."""
 
     def __init__(self, database: Database, told: Told = lambda one: None) -> None:
         self._database = database
@@ -72,7 +72,8 @@ class Revocations:
                 self._known.pop(row.key, None)
             else:
                 self._known[row.key] = max(row.not_before, self._known.get(row.key, 0.0))
-            self._told(row)
+            if self._read_at > 0:  # what stood there at the start was told then
+                self._told(row)
         self._seen = {seq for seq in self._seen if seq > self._last - limits.REVOCATIONS_OVERLAP}
         self._read_at = began
 
