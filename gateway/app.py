@@ -30,6 +30,7 @@ from gateway.identity.events import SecurityEvents
 from gateway.identity.revocation import Revocation, Revocations
 from gateway.leaving import cut_off
 from gateway.pipeline import Pipeline
+from gateway.signin.compose import SignIn
 from gateway.site import Common, Providers, Site, site_paths
 from gateway.store.memory import MemoryStore
 from gateway.store.redis import RedisStore
@@ -45,12 +46,13 @@ from gateway.transport.web import create_web
 class Gateway:
     """One gateway, composed from its settings. `app` is the ASGI application."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, outward: Outward | None = None) -> None:
+        """Raises `ConfigError`."""
         self.settings = settings
         self.stopped_by: Exception | None = None
         """Why it could not start, if it could not."""
         self._telling: set[asyncio.Task[None]] = set()
-        self.outward = Outward()
+        self.outward = outward or Outward()
         try:
             self.tools = Registry.load(settings.tools.modules)
         except ImportError as absent:
@@ -78,14 +80,7 @@ class Gateway:
             address=entrance.address,
         )
         self.sites = [Site(common, path, site) for path, site in site_paths(settings).items()]
-        self.signin = entrance.pages(
-            outward=self.outward,
-            store=self.store,
-            vault=self.vault,
-            sites=[site.linked for site in self.sites if site.linked is not None],
-            events=self.audit.event,
-            check=self.revocations.check,
-        )
+        self.signin = self._signin(entrance)
         self.app = self._web()
 
     @property
@@ -114,6 +109,17 @@ class Gateway:
         audience = f"{self.settings.server.public_url}{EVENTS}"
         events = SecurityEvents(profiles, self.providers.keys, act, self.store, audience=audience)
         return event_routes(events.take)
+
+    def _signin(self, entrance: Entrance) -> SignIn | None:
+        """The pages for people."""
+        return entrance.pages(
+            outward=self.outward,
+            store=self.store,
+            vault=self.vault,
+            sites=[site.linked for site in self.sites if site.linked is not None],
+            events=self.audit.event,
+            check=self.revocations.check,
+        )
 
     def _audit(self) -> tuple[SqliteAuditLog, Recorder]:
         place = self.settings.audit

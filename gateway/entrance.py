@@ -5,7 +5,7 @@ secret, which all replicas share; so a changed secret ends the addresses that we
 next one is known beforehand (`next_client_secret`) for replicas that are not restarted at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from gateway.config import Settings
@@ -14,11 +14,13 @@ from gateway.credential.keys import ClientKeys
 from gateway.credential.vault import Vault
 from gateway.errors import ConfigError
 from gateway.http import Outward
+from gateway.model import Caller, Secret
 from gateway.settings import Issuer
 from gateway.signin.compose import SignIn, address_for
 from gateway.signin.hint import Hints
 from gateway.signin.login import CALLBACK
 from gateway.signin.provider import Provider
+from gateway.signin.sessions import Session
 from gateway.signin.sites import LinkedSite
 from gateway.store import Store
 from gateway.transport.elicit import Address, as_it_is
@@ -47,8 +49,12 @@ class Entrance:
         vault: Vault | None,
         sites: Sequence[LinkedSite],
         events: Events,
+        check: Callable[[Caller], None],
     ) -> SignIn | None:
-        """The pages; None when nobody can sign in by a browser. Raises `ConfigError` when somebody must."""
+        """The pages; None when nobody can sign in by a browser. Raises `ConfigError` when somebody must.
+
+        `check` raises for whom was cut off (`Revocations.check`).
+        """
         if self._hints is None or vault is None:
             if sites:
                 named = ", ".join(site.name for site in sites)
@@ -73,7 +79,22 @@ class Entrance:
             hints=self._hints,
             links=vault.of if vault is not None else _none,
             events=events,
+            check=lambda session: check(_as_caller(session)),
         )
+
+
+def _as_caller(session: Session) -> Caller:
+    """A browser's person as revocations know people: a sign-in in the browser is cut off like a token."""
+    return Caller(
+        issuer=session.person.issuer,
+        subject=session.person.subject,
+        client="",
+        scopes=frozenset(),
+        expires_at=session.begun,
+        token=Secret(""),
+        session=session.sid,
+        issued_at=session.begun,
+    )
 
 
 async def _none(issuer: str, subject: str) -> tuple[()]:

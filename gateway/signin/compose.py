@@ -1,6 +1,6 @@
 """The sign-in and connect pages of one gateway, put together; and the addresses that assistants are told."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.responses import Response
@@ -15,7 +15,7 @@ from gateway.signin.flows import Flows
 from gateway.signin.hint import Hints
 from gateway.signin.login import HOME, Login
 from gateway.signin.provider import Provider
-from gateway.signin.sessions import Sessions
+from gateway.signin.sessions import Session, Sessions
 from gateway.signin.sites import LinkedSite
 from gateway.signin.web import Shell, Visit
 from gateway.store import Store
@@ -36,7 +36,7 @@ def address_for(hints: Hints, url: str, caller: Caller) -> str:
 
 
 class SignIn:
-    """All pages. `sessions` ends a person's browsers (`Sessions.end_all`) when the person is revoked."""
+    """All pages. `check` raises `Unauthenticated` for a session that was cut off."""
 
     def __init__(
         self,
@@ -49,9 +49,10 @@ class SignIn:
         hints: Hints,
         links: Links,
         events: Events,
+        check: Callable[[Session], None] = lambda session: None,
     ) -> None:
         cookies, flows = Cookies(public_url), Flows(store)
-        self.sessions = Sessions(store)
+        self.sessions = Sessions(store, check)
         self._shell = Shell(guard, cookies, self.sessions, store)
         self._connect = Connect(
             sites,

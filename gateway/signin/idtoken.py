@@ -7,7 +7,7 @@ of one person would be two people: `_HABITS` is where the two kinds of token of 
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from authlib.oidc.core.util import create_half_hash
@@ -91,18 +91,29 @@ class IdTokens:
             return signed_claims(token, newer, self.profile.algorithms)
 
 
-def person_of(claims: Mapping[str, Any], profile: IssuerProfile, more: Mapping[str, Any]) -> Person:
-    """The person that verified claims name; `more` is what the userinfo endpoint adds, if it was asked.
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who signed in, and the provider's name for that session (`sid`), where it has one."""
+
+    person: Person
+    sid: str
+
+
+def signed_in(claims: Mapping[str, Any], profile: IssuerProfile, more: Mapping[str, Any]) -> SignedIn:
+    """What verified claims say; `more` is what the userinfo endpoint adds, if it was asked.
 
     Raises `Unauthenticated`.
     """
-    name = next(
-        (known[n] for known in (claims, more) for n in ("name", "preferred_username") if n in known), ""
-    )
+    names = ("name", "preferred_username")
+    name = next((known[n] for known in (claims, more) for n in names if n in known), "")
     printable = "".join(c for c in name if c.isprintable()) if isinstance(name, str) else ""
-    return Person(
+    person = Person(
         issuer=profile.issuer,
         subject=subject_of(claims, profile),
         email=verified_email(claims) or verified_email(more),
         name=printable[: limits.CLAIM_CHARS],
     )
+    sid = claims.get("sid", "")
+    if not isinstance(sid, str) or len(sid) > limits.CLAIM_CHARS:
+        raise Unauthenticated("the ID token's sid is malformed")
+    return SignedIn(person, sid)

@@ -110,9 +110,7 @@ class Login:
             )
         provider = self._providers[str(flow["issuer"])]
         try:
-            person = await provider.finish(
-                visit.query, nonce=str(flow["nonce"]), verifier=str(flow["verifier"])
-            )
+            who = await provider.finish(visit.query, nonce=str(flow["nonce"]), verifier=str(flow["verifier"]))
         except Declined as declined:
             text = _DECLINED.get(declined.error, "Tell whoever runs this gateway what this page says.")
             raise Refusal(400, "You were not signed in", f"{text} ({declined.error})", again=PATH) from None
@@ -125,8 +123,8 @@ class Login:
                 private=refused.private,
                 again=PATH,
             ) from None
-        session = await self._sessions.begin(person, instead_of=visit.session_id)
-        await self._events("signin.made", issuer=person.issuer, subject=person.subject)
+        session = await self._sessions.begin(who.person, who.sid, instead_of=visit.session_id)
+        await self._events("signin.made", issuer=who.person.issuer, subject=who.person.subject)
         response = pages.elsewhere(str(flow["to"]))
         self._cookies.keep_session(response, session.id)
         return response

@@ -29,9 +29,9 @@ from gateway.errors import Unauthenticated, Unavailable
 from gateway.http import Ask, Outward, OutwardError
 from gateway.identity.discovery import Unusable, document
 from gateway.identity.profiles import trusted
-from gateway.model import Person, Secret
+from gateway.model import Secret
 from gateway.settings import Issuer
-from gateway.signin.idtoken import IdTokens, id_profile, person_of
+from gateway.signin.idtoken import IdTokens, SignedIn, id_profile, signed_in
 
 _CODE = re.compile(r"[a-z_]{1,60}")
 
@@ -106,8 +106,8 @@ class Provider:
         metadata = await self._metadata()
         return Departure(generate_token(43), generate_token(64), metadata.authorization, asked)
 
-    async def finish(self, answer: Mapping[str, str], *, nonce: str, verifier: str) -> Person:
-        """The person of an answer whose state was ours.
+    async def finish(self, answer: Mapping[str, str], *, nonce: str, verifier: str) -> SignedIn:
+        """Who signed in, of an answer whose state was ours.
 
         Raises `Declined`, `Unauthenticated` (something is not as it must be) or `Unavailable`.
         """
@@ -124,7 +124,7 @@ class Provider:
             tokens.get("id_token") or "", nonce=nonce, access_token=tokens.get("access_token") or ""
         )
         more = {} if "email" in claims else await self._userinfo(metadata, tokens, str(claims.get("sub")))
-        return person_of(claims, self._tokens.profile, more)
+        return signed_in(claims, self._tokens.profile, more)
 
     async def logout_url(self, back: str) -> str:
         """Where the person ends the provider's own session (RP-Initiated Logout 1.0); empty if it has no such place."""

@@ -2,7 +2,6 @@
 
     session:ID      issuer, subject, e-mail, name, begun; ends 8 h after the sign-in whatever happens
     seen:ID         ends after 30 min without a visit, and the session with it
-    ended:PERSON    everything of that person that began before this moment is over
 
 A sign-in always makes a new id (no fixation), and ends the session that the browser had. Two entries
 rather than one that is written at each visit: a visit at the moment of a sign-out could bring it back.
@@ -11,11 +10,13 @@ rather than one that is written at each visit: a visit at the moment of a sign-o
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import orjson
 
 from gateway import clock, limits
+from gateway.errors import Unauthenticated
 from gateway.model import Person
 from gateway.signin.flows import digest
 from gateway.store import Store
@@ -28,6 +29,9 @@ class Session:
     id: str = field(repr=False)
     person: Person
     begun: float
+    """Unix seconds of the sign-in."""
+    sid: str = ""
+    """The provider's name for its own session (`sid` of the ID token), where it has one."""
 
     def form_token(self, form: str) -> str:
         """What a form of ours carries, so that no other page can send it: good for this form and session."""
@@ -39,16 +43,21 @@ class Session:
 
 
 class Sessions:
-    """Browser sessions. Every method raises `Unavailable` when the `Store` does not answer."""
+    """Browser sessions. Every method raises `Unavailable` when the `Store` does not answer.
 
-    def __init__(self, store: Store) -> None:
+    `check` raises `Unauthenticated` for a session whose person or sign-in was cut off, and `Unavailable`
+    when that cannot be known.
+    """
+
+    def __init__(self, store: Store, check: Callable[[Session], None] = lambda session: None) -> None:
         self._store = store
+        self._check = check
 
-    async def begin(self, person: Person, *, instead_of: str | None = None) -> Session:
+    async def begin(self, person: Person, sid: str = "", *, instead_of: str | None = None) -> Session:
         """A new session; the one whose id the browser brought along is over."""
         if instead_of:
             await self.end(instead_of)
-        session = Session(secrets.token_urlsafe(32), person, clock.wall())
+        session = Session(secrets.token_urlsafe(32), person, clock.wall(), sid)
         name = digest(session.id)
         kept = {
             "issuer": person.issuer,
@@ -56,6 +65,7 @@ class Sessions:
             "email": person.email,
             "name": person.name,
             "begun": session.begun,
+            "sid": sid,
         }
         await self._store.put(f"seen:{name}", b"1", limits.SESSION_IDLE_SECONDS)
         await self._store.put(f"session:{name}", orjson.dumps(kept), limits.SESSION_SECONDS)
@@ -70,24 +80,19 @@ class Sessions:
         if kept is None or await self._store.get(f"seen:{name}") is None:
             return None
         found = orjson.loads(kept)
-        begun = float(found.pop("begun"))
-        person = Person(**found)
-        ended = await self._store.get(_ended(person.issuer, person.subject))
-        if clock.wall() >= begun + limits.SESSION_SECONDS or (ended is not None and begun <= float(ended)):
+        begun, sid = float(found.pop("begun")), str(found.pop("sid"))
+        session = Session(id, Person(**found), begun, sid)
+        if clock.wall() >= begun + limits.SESSION_SECONDS:
+            return None
+        try:
+            self._check(session)
+        except Unauthenticated:
             return None
         await self._store.put(f"seen:{name}", b"1", limits.SESSION_IDLE_SECONDS)
-        return Session(id, person, begun)
+        return session
 
     async def end(self, id: str) -> None:
         """Sign-out of one browser."""
         name = digest(id)
         await self._store.drop(f"session:{name}")
         await self._store.drop(f"seen:{name}")
-
-    async def end_all(self, issuer: str, subject: str) -> None:
-        """Every browser of that person, on every replica, from the next visit on."""
-        await self._store.put(_ended(issuer, subject), str(clock.wall()).encode(), limits.SESSION_SECONDS)
-
-
-def _ended(issuer: str, subject: str) -> str:
-    return f"ended:{digest(orjson.dumps([issuer, subject]).decode())}"

@@ -13,7 +13,7 @@ from gateway import clock
 from gateway.errors import ConfigError, Unauthenticated
 from gateway.identity.claims import subject_of
 from gateway.identity.profiles import profile
-from gateway.signin.idtoken import id_profile, person_of
+from gateway.signin.idtoken import id_profile, signed_in
 from tests.signin.test_login import answered, at_provider, forged, query
 from tests.signin.world import World, heading, issuer_settings
 
@@ -37,12 +37,14 @@ LIES: list[Mapping[str, Any]] = [
     {"exp": None},
     {"iat": 9_999_999_999},
     {"events": {}},
+    {"sid": ["a"]},
+    {"sid": "x" * 1000},
     {"cnf": {"jkt": "x"}},
     {"at_hash": "of another access token"},
 ]
 
 
-async def signed_in(world: World, **claims: Any) -> httpx2.Response:
+async def with_claims(world: World, **claims: Any) -> httpx2.Response:
     """A sign-in whose ID token has those claims, made by the provider's own key."""
     browser = await world.browser()
     page = await at_provider(browser)
@@ -58,14 +60,14 @@ async def signed_in(world: World, **claims: Any) -> httpx2.Response:
 @pytest.mark.parametrize("claims", [{}, {"aud": ["jira-agent-gateway"]}, {"azp": "jira-agent-gateway"}])
 async def test_a_good_id_token_signs_in(world: World, claims: dict[str, Any]) -> None:
     """The control of the tests below."""
-    assert (await signed_in(world, **claims)).status_code == 303
+    assert (await with_claims(world, **claims)).status_code == 303
     assert [told["subject"] for told in world.told("signin.made")] == ["mallory"]
 
 
 @pytest.mark.parametrize("lies", LIES, ids=str)
 async def test_a_signed_lie_signs_nobody_in(world: World, lies: Mapping[str, Any]) -> None:
     """Signed by the right key, but for somebody else, of another time, or of another kind."""
-    reply = await signed_in(world, **lies)
+    reply = await with_claims(world, **lies)
     assert reply.status_code == 400 and heading(reply) == "You were not signed in"
     assert world.told("signin.made") == []
 
@@ -162,7 +164,7 @@ def test_a_browser_and_an_assistant_of_one_person_are_one_person(kind: str) -> N
     issuer, access, identity, subject = ACCESS_AND_ID[kind]
     assert subject_of(access, profile(kind, issuer=issuer, audience="https://gateway.test/mcp")) == subject
     known = id_profile(issuer_settings(issuer, profile=kind), "client")
-    person = person_of(identity, known, {})
+    person = signed_in(identity, known, {}).person
     assert (person.issuer, person.subject) == (issuer, subject)
     assert known.audience == "client" and not known.beside and "nonce" in known.required
     assert all(identity.get(claim) == value for claim, value in known.fixed.items())
@@ -192,7 +194,7 @@ def test_providers_that_are_only_signed_in_by() -> None:
 def test_a_name_is_printable_and_not_long(claims: dict[str, Any], name: str) -> None:
     """What the page calls the person decides nothing, and cannot play with the page."""
     known = id_profile(issuer_settings("https://idp.test"), "client")
-    assert person_of({"sub": "u", **claims}, known, {}).name == name
+    assert signed_in({"sub": "u", **claims}, known, {}).person.name == name
 
 
 def test_a_keycloak_access_token_is_no_id_token() -> None:
@@ -200,4 +202,4 @@ def test_a_keycloak_access_token_is_no_id_token() -> None:
     known = id_profile(issuer_settings("https://kc.test/realms/corp", profile="keycloak"), "client")
     assert known.fixed == {"typ": "ID"}
     with pytest.raises(Unauthenticated):
-        person_of({"sub": None}, known, {})
+        signed_in({"sub": None}, known, {})

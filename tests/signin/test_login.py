@@ -267,14 +267,16 @@ async def test_a_session_ends_when_idle_and_after_a_working_day(world: World) ->
     assert last == 303
 
 
-async def test_all_browsers_of_a_person_can_be_ended(world: World) -> None:
-    """A revocation signs the person out everywhere, and nobody else; the person may sign in again."""
-    ana, other, bo = [await world.browser() for _ in range(3)]
-    for browser, user in ((ana, "ana"), (other, "ana"), (bo, "bo")):
-        await browser.open("/connect", user=user)
-    await world.signin.sessions.end_all(world.issuer, "ana")
-    assert [(await b.get("/connect")).status_code for b in (ana, other, bo)] == [303, 303, 200]
-    assert (await ana.open("/connect")).status_code == 200
+async def test_a_person_who_was_cut_off_is_signed_out(world: World) -> None:
+    """A revocation ends every browser of the person, or of the provider's session, from the next visit on."""
+    ana, bo = await world.browser(), await world.browser()
+    await ana.open("/connect", user="ana")
+    await bo.open("/connect", user="bo")
+    world.cut_off.add("ana")
+    assert [(await b.get("/connect")).status_code for b in (ana, bo)] == [303, 200]
+    world.cut_off.add("unknown")
+    reply = await bo.get("/connect")
+    assert reply.status_code == 503 and "cannot be checked" in said(reply)
 
 
 async def test_with_several_providers_the_person_chooses() -> None:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 import httpx2
 
 from gateway.credential.vault import LinkHead, LinkKey
+from gateway.errors import Unauthenticated, Unavailable
 from gateway.http import Outward
 from gateway.model import Account, Caller, Person, Secret
 from gateway.settings import Issuer
@@ -20,6 +21,7 @@ from gateway.signin.compose import SignIn, address_for
 from gateway.signin.hint import Hints
 from gateway.signin.login import CALLBACK
 from gateway.signin.provider import Provider
+from gateway.signin.sessions import Session
 from gateway.signin.sites import LinkedSite
 from gateway.transport.web import Guard, create_web
 from sandbox import idp as sandbox_idp
@@ -52,6 +54,8 @@ class World:
     hints: Hints
     events: list[tuple[str, dict[str, Any]]]
     stack: AsyncExitStack
+    cut_off: set[str]
+    """Subjects who were revoked; with `unknown` among them, nobody can say who was."""
 
     @property
     def issuer(self) -> str:
@@ -159,6 +163,14 @@ def said(page: httpx2.Response) -> str:
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", page.text.split("<main")[1])).split())
 
 
+def check(cut_off: set[str], session: Session) -> None:
+    """As `Revocations.check`."""
+    if "unknown" in cut_off:
+        raise Unavailable("Whether you are still signed in cannot be checked now.", part="store")
+    if session.person.subject in cut_off:
+        raise Unauthenticated("revoked")
+
+
 async def links(vault: MemoryVault, issuer: str, subject: str) -> list[LinkHead]:
     """As `Vault.of`, with those that ended."""
     keys = [key for key in (*vault.links, *vault.ended) if (key.issuer, key.subject) == (issuer, subject)]
@@ -204,6 +216,7 @@ async def world(
         async def record(kind: str, **fields: Any) -> None:
             events.append((kind, fields))
 
+        cut_off: set[str] = set()
         hints, store = Hints(b"a secret that replicas share"), TellingStore()
         signin = SignIn(
             public_url=url,
@@ -218,9 +231,10 @@ async def world(
             hints=hints,
             links=partial(links, bench.vault),
             events=record,
+            check=partial(check, cut_off),
         )
         await stack.enter_async_context(Served(create_web(signin.routes()), listen("127.0.0.1", port)))
-        yield World(url, idps, people, store, bench, signin, hints, events, stack)
+        yield World(url, idps, people, store, bench, signin, hints, events, stack, cut_off)
 
 
 def person(user: str, issuer: str) -> Person:
