@@ -22,7 +22,7 @@ async def jwks_uri(profile: IssuerProfile, outward: Outward) -> str:
     if profile.jwks_uri is not None:
         return profile.jwks_uri
     problem = ""
-    for url in _places(profile.issuer):
+    for url in places(profile.issuer):
         try:
             found = await document(url, outward)
         except Unusable as not_here:
@@ -56,7 +56,8 @@ async def document(url: str, outward: Outward) -> dict[str, object]:
     return found
 
 
-def _places(issuer: str) -> tuple[str, str]:
+def places(issuer: str) -> tuple[str, str]:
+    """Where an issuer may keep its metadata, in the order in which it is looked for."""
     parts = urlsplit(issuer)
     path = parts.path.rstrip("/")
     origin = f"{parts.scheme}://{parts.netloc}"
