@@ -36,12 +36,12 @@ demo: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not needs_node and not needs_servers and not needs_providers" $(TESTS)
 
-test-all: $(VENV)/.dev
+test-all: test
 	@sh tests/node/install.sh $(NODE_DIR)
 	@sh tests/providers/oidc/install.sh
 	@sh tests/providers/install.sh
 	@sh tests/store/install.sh
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -m "needs_node or needs_servers or needs_providers" $(TESTS)
 
 # Fetches Keycloak from Maven Central and oidc-provider from npm, once; starts each for its own tests.
 test-identity: $(VENV)/.dev
