@@ -97,7 +97,7 @@ class LinkedSource(Connecting):
         self._flight: SingleFlight[tuple[LinkKey, Version], _Known] = SingleFlight()
         self._forgotten = 0
         for consent in terms.consents():
-            refresher.serve(consent.upstream, consent.app)
+            refresher.serve(consent.upstream, consent.app, lasts_days=terms.lasts_days)
 
     async def grant(self, order: GrantOrder) -> Grant:
         """The caller's own. Raises `ConsentRequired` with the connect page, `LinkRefused` or `Unavailable`."""

@@ -41,8 +41,10 @@ class Refresher(Protocol):
     @property
     def vault(self) -> Vault: ...
 
-    def serve(self, upstream: str, server: AuthorizationServer) -> None:
-        """Grants of that upstream are refreshed there, also with nobody present (sweeper, idle people)."""
+    def serve(self, upstream: str, server: AuthorizationServer, *, lasts_days: int | None = None) -> None:
+        """Grants of that upstream are refreshed there, also with nobody present (sweeper, idle people).
+
+        `lasts_days`: after so many days they end however often they are refreshed; that is noted before."""
 
     async def fresh(self, key: LinkKey) -> Link:
         """The live grant with an access token that is good for a while. Raises `ConsentRequired` when there is

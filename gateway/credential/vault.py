@@ -64,6 +64,10 @@ class LinkHead:
     used_at: float
     ended: str = ""
 
+    def ends_at(self, lasts_days: float | None) -> float | None:
+        """When it must be connected anew however often it is refreshed, Unix seconds; None: it need not."""
+        return None if lasts_days is None else self.linked_at + lasts_days * 86_400.0
+
 
 class Vault(Protocol):
     """Raises `Unavailable` (part `vault`) when it cannot be asked, or what it holds cannot be unsealed."""

@@ -118,7 +118,7 @@ class SimpleRefresher:
         self.servers: dict[str, AuthorizationServer] = {}
         self._locks: defaultdict[LinkKey, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    def serve(self, upstream: str, server: AuthorizationServer) -> None:
+    def serve(self, upstream: str, server: AuthorizationServer, *, lasts_days: int | None = None) -> None:
         self.servers[upstream] = server
 
     async def fresh(self, key: LinkKey) -> Link:

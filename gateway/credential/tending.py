@@ -1,0 +1,88 @@
+"""What nobody waits for: refreshes whose end nobody wrote, and grants that nobody uses.
+
+A refresh that was interrupted must be asked again soon: Atlassian takes a spent token for ten minutes,
+and after that its reuse ends the grant. An idle grant must be refreshed within ninety days.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Container, Sequence
+from typing import Protocol
+
+from gateway import clock, limits
+from gateway.credential.pace import Pace
+from gateway.credential.vault import Link, LinkKey, Vault
+from gateway.errors import GatewayError, Unavailable
+
+log = logging.getLogger(__name__)
+
+
+class Begins(Protocol):
+    """Who refreshes."""
+
+    @property
+    def vault(self) -> Vault: ...
+
+    def begin(self, link: Link) -> asyncio.Task[Link]: ...
+
+
+class Tending:
+    """Of one process; the lease keeps the replicas from doing the same."""
+
+    def __init__(self, refresher: Begins, served: Container[str], pace: Pace) -> None:
+        self._refresher = refresher
+        self._served = served
+        self._pace = pace
+        self._problem = ""
+        self._open = 0
+
+    async def sweep(self) -> None:
+        """For ever."""
+        await self._for_ever(self._pace.sweep, self.sweep_once)
+
+    async def tend(self) -> None:
+        """For ever."""
+        await self._for_ever(self._pace.tend, self.tend_once)
+
+    async def sweep_once(self) -> None:
+        """Ask again for every refresh that was begun more than a lease ago. Raises `Unavailable`."""
+        keys = await self._refresher.vault.intents(clock.wall() - self._pace.lease)
+        self._open = len(keys)
+        await self._each(keys, lambda link: link.intent_at is not None)
+
+    async def tend_once(self) -> None:
+        """Refresh what was not refreshed for a month. Raises `Unavailable`."""
+        before = clock.wall() - self._pace.idle
+        heads = await self._refresher.vault.idle(before, limits.REFRESH_TEND_LINKS)
+        await self._each([head.key for head in heads], lambda link: link.refreshed_at < before)
+
+    def state(self) -> tuple[bool, str]:
+        """(whether the last look was possible, how many ends it found open, or what is wrong)."""
+        return not self._problem, self._problem or f"{self._open} refreshes without a known end"
+
+    async def _for_ever(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds * random.uniform(0.75, 1.25))  # noqa: S311 - replicas spread, no secret
+            try:
+                await work()
+                self._problem = ""
+            except Unavailable as away:
+                self._problem = away.private or away.part
+            except Exception as failed:  # it goes on: whoever is open now must be asked for within minutes
+                log.exception("tending linked grants")
+                self._problem = type(failed).__name__
+
+    async def _each(self, keys: Sequence[LinkKey], wanted: Callable[[Link], bool]) -> None:
+        turns = asyncio.Semaphore(limits.REFRESH_AT_ONCE)
+
+        async def one(key: LinkKey) -> None:
+            async with turns:
+                try:
+                    link = await self._refresher.vault.read(key)
+                    if link is not None and wanted(link):
+                        await asyncio.wait([self._refresher.begin(link)])
+                except GatewayError as failed:
+                    log.warning("%s: %s", key, failed.private)
+
+        await asyncio.gather(*(one(key) for key in keys if key.upstream in self._served))
