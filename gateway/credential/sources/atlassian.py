@@ -125,9 +125,9 @@ def _app(app: AppSettings, settings: Settings, parts: Parts) -> App:
 
 
 def _cloud_id(settings: Settings, parts: Parts) -> str:
-    base, found = f"{settings.api}/ex/jira/", parts.site_url
-    cloud_id = found.removeprefix(base)
-    if not found.startswith(base) or not _CLOUD_ID.fullmatch(cloud_id):
+    base = f"{settings.api}/ex/jira/"
+    cloud_id = parts.site_url.removeprefix(base)
+    if not _CLOUD_ID.fullmatch(cloud_id):  # nor does an address that begins otherwise
         raise ConfigError(
             [
                 f"jira.url ({parts.site}): with the source `atlassian` it must be {base}CLOUD_ID. "
