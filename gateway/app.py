@@ -21,6 +21,7 @@ from gateway.audit.log import SqliteAuditLog
 from gateway.audit.trail import Recorder
 from gateway.config import Settings
 from gateway.credential.keys import KEY_FILE, ClientKeys
+from gateway.credential.refresh import VaultRefresher
 from gateway.credential.sealed import vault_from
 from gateway.entrance import Entrance
 from gateway.errors import ConfigError, Sealed
@@ -68,6 +69,11 @@ class Gateway:
         self.vault = vault_from(settings, self.outward, self.database)
         shared = settings.store.url.get_secret_value()
         self.store = RedisStore(shared) if shared else MemoryStore()
+        self.refresher = (
+            VaultRefresher(self.vault, self.store, events=self.audit.event)
+            if self.vault is not None
+            else None
+        )
         entrance = Entrance(settings, self.keys)
         common = Common(
             settings,
@@ -78,6 +84,7 @@ class Gateway:
             self.providers,
             self.keys,
             address=entrance.address,
+            refresher=self.refresher,
         )
         self.sites = [Site(common, path, site) for path, site in site_paths(settings).items()]
         self.signin = self._signin(entrance)
@@ -158,10 +165,12 @@ class Gateway:
         }
         if self.vault is not None:
             parts["vault"] = self.vault.state
+        if self.refresher is not None:
+            parts["refresh"] = self.refresher.state
         for site in self.sites:
             parts |= site.states()
         return create_web(
-            endpoints | routes | health_routes(parts, reported=("jira", "store")),
+            endpoints | routes | health_routes(parts, reported=("jira", "store", "refresh")),
             lifespans=[self.running, *(site.endpoint.running for site in self.sites)],
         )
 
@@ -193,6 +202,8 @@ class Gateway:
             if self.vault is not None:
                 await self.vault.start()
                 await parts.enter_async_context(_background(self.vault.watch()))
+            if self.refresher is not None:  # stops first, while all that it needs is there
+                await parts.enter_async_context(self.refresher)
         except ConfigError as wrong:
             self.stopped_by = wrong
             raise

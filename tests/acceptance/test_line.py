@@ -187,6 +187,7 @@ async def test_readyz_names_each_part(world: World) -> None:
         "audit",
         "database",
         "store",
+        "revocations",
     }
     assert "unanchored" in told["parts"]["audit"]["state"]
 
