@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT))
 from gateway.cli import _parser  # noqa: E402
 from gateway.config import TOOL_MODULES, Section, Settings  # noqa: E402 - the checkout first
 from gateway.settings import Issuer, JiraSite, SecretStr, known_sources  # noqa: E402
+from gateway.settings.client import Rotation  # noqa: E402
 from gateway.settings.identity import Directory, Introspection, Login, RoleRule  # noqa: E402
 from gateway.settings.jira import SOURCES  # noqa: E402
 from gateway.tool import Registry, Tool  # noqa: E402
@@ -53,6 +54,7 @@ def settings_page() -> str:
         elif name == "jira":
             text += _table("[jira], or [[jira]], one table for each site", JiraSite)
             text += "".join(_source(source) for source in known_sources())
+            text += _table("[jira.credential.rotation], for `secrets rotate`", Rotation)
         else:
             text += _table(f"[{name}]", field.annotation)
     return text
@@ -60,7 +62,12 @@ def settings_page() -> str:
 
 def _source(name: str) -> str:
     model = import_module(f"{SOURCES}.{name}").Settings
-    return _table(f'[jira.credential] with `source = "{name}"`', model)
+    text = _table(f'[jira.credential] with `source = "{name}"`', model)
+    for key, field in model.model_fields.items():
+        for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(inner, type) and issubclass(inner, Section) and inner is not Rotation:
+                text += _table(f'[jira.credential.{key}] with `source = "{name}"`', inner)
+    return text
 
 
 def _table(title: str, model: type[Section]) -> str:

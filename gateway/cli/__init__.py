@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_policy(commands)
     _add_audit(commands)
     _add_vault(commands)
+    _add_secrets(commands)
     _add_kill(commands)
     return parser
 
@@ -168,6 +169,22 @@ def _add_kill(commands: Any) -> None:
     how = kill.add_mutually_exclusive_group()
     how.add_argument("--keep-out", action="store_true", help="refuse also what is issued later, until lifted")
     how.add_argument("--lift", action="store_true", help="let them in again")
+
+
+def _add_secrets(commands: Any) -> None:
+    secrets = commands.add_parser("secrets", help="The gateway's own secrets at the providers.")
+    kinds = secrets.add_subparsers(dest="secrets_command", required=True, metavar="status|rotate|roll-key")
+    texts = {
+        "status": "How old each secret is, which is in use, and what to do.",
+        "rotate": "Change a secret at the provider, in two steps.",
+        "roll-key": "Sign client assertions with the next key, and publish a new one.",
+    }
+    for name, text in texts.items():
+        leaf = _leaf(kinds, name, f"gateway.cli.secrets:{name.replace('-', '_')}", text)
+        leaf.add_argument("--config", type=Path, default=Path("gateway.toml"), metavar="FILE")
+        if name == "rotate":
+            leaf.add_argument("name", metavar="NAME", help="as `secrets status` lists it")
+            leaf.add_argument("--finish", action="store_true", help="the next becomes current; others end")
 
 
 def _port_base(text: str) -> int:

@@ -55,7 +55,7 @@ class OAuthClient:
         self._most_days = settings.client_secret_max_days
         held = (
             HeldSecret("current", settings.client_secret),
-            HeldSecret("next", settings.next_client_secret),
+            HeldSecret("next", settings.next_client_secret, optional=True),
         )
         self._held = held if self.method.startswith("client_secret") else ()
         self._in_use: Secret | None = None
@@ -96,9 +96,9 @@ class OAuthClient:
         """What an operator should do, in whole sentences."""
         age, found = self.age_days(), [held.problem() for held in self._held if held.problem()]
         if age is not None and age >= limits.SECRET_WARN_DAYS:
-            found.append(f"the client secret is {age:.0f} days old: rotate it")
+            found.append(f"{self.id}: the client secret is {age:.0f} days old: rotate it")
         if self.in_use() == "next":
-            found.append("the next secret is in use: make it the current one")
+            found.append(f"{self.id}: the next secret is in use: make it the current one")
         return tuple(found)
 
     def state(self) -> tuple[bool, str]:
@@ -110,7 +110,11 @@ class OAuthClient:
 
     def _ordered(self) -> list["HeldSecret"]:
         """The secrets that there are, the one in use first: a promoted one, while it is still among them."""
-        there = [held for held in self._held if held.secret().reveal()]
+        there: list[HeldSecret] = []
+        for held in self._held:
+            secret = held.secret()
+            if secret.reveal() and not any(_same(secret, other.secret()) for other in there):
+                there.append(held)
         return sorted(there, key=lambda held: self._in_use is None or not _same(held.secret(), self._in_use))
 
     def _with(self, secret: Secret) -> Proof:
@@ -142,19 +146,20 @@ class OAuthClient:
         old = [warning for warning in self.warnings() if "days old" in warning]
         if old and clock.mono() - self._reminded >= limits.SECRET_REMIND_SECONDS:
             self._reminded = clock.mono()
-            log.warning("client %s: %s", self.id, old[0])
+            log.warning("client %s", old[0])
 
 
 class HeldSecret:
     """One secret of the settings; that of a file as the file has it now."""
 
-    def __init__(self, name: str, configured: SecretStr) -> None:
+    def __init__(self, name: str, configured: SecretStr, *, optional: bool = False) -> None:
+        """`optional`: its file may be empty, until there is one."""
         self.name = name
         self._fixed = Secret(configured.get_secret_value())
         self._file: Watched[Secret] | None = None
         if isinstance(configured, SecretFile):
             try:
-                self._file = Watched(configured.path, _secret)
+                self._file = Watched(configured.path, _maybe if optional else _secret)
             except (OSError, ValueError) as unusable:
                 raise ConfigError(
                     [f"{configured.path}: {unusable}. Write the client secret into it."]
@@ -170,11 +175,15 @@ class HeldSecret:
         return "" if self._file is None else self._file.problem
 
 
+def _maybe(content: bytes) -> Secret:
+    return Secret(content.decode("utf-8").strip())
+
+
 def _secret(content: bytes) -> Secret:
-    text = content.decode("utf-8").strip()
-    if not text:
+    found = _maybe(content)
+    if not found.reveal():
         raise ValueError("it is empty")
-    return Secret(text)
+    return found
 
 
 def _same(one: Secret, other: Secret) -> bool:

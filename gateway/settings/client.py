@@ -5,9 +5,34 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from gateway.settings.section import Section
+from gateway.settings.section import ExactUrl, Section, Url
 
 Method = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
+
+
+class Rotation(Section):
+    """Who may change the client's secret at the provider, for `secrets rotate`. Used by that command alone."""
+
+    provider: Literal["keycloak", "okta", "entra"] = Field(description="Whose API it is.")
+    api: Url = Field(
+        description="Keycloak: `https://HOST/admin/realms/REALM`; Okta: `https://ORG`; "
+        "Entra: `https://graph.microsoft.com/v1.0`."
+    )
+    id: str = Field(
+        pattern=r"^[A-Za-z0-9._-]{1,100}$",
+        description="The client there. Keycloak: its UUID, not its client id; Okta: the app's id; "
+        "Entra: the object id of the application.",
+    )
+    api_secret: SecretStr = Field(
+        min_length=1,
+        description="Okta: an API token (sent as SSWS); Keycloak and Entra: an access token of an administrator, "
+        "or the secret of `admin_client_id`. Prefer `api_secret_file`, and no copy of it on the gateway's machine.",
+    )
+    admin_client_id: str = Field(
+        "", description="A client that may manage this one; its token is asked for at `token_endpoint`."
+    )
+    token_endpoint: ExactUrl | None = Field(None, description="Where that client gets its token.")
+    scope: str = Field("", description="What it asks for; Entra: `https://graph.microsoft.com/.default`.")
 
 
 class ClientSettings(Section):
@@ -35,6 +60,10 @@ class ClientSettings(Section):
         None,
         gt=0,
         description="Age of the secret's file at which `/readyz` fails; default: never, only a warning at 23.",
+    )
+
+    rotation: Rotation | None = Field(
+        None, description="How `secrets rotate` changes the secret, where the provider has an API: a table."
     )
 
     @model_validator(mode="after")

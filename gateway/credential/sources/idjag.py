@@ -100,6 +100,11 @@ class IdJagSource(OnBehalf):
         self._server = server
         self._people = people
 
+    def state(self) -> tuple[bool, str]:
+        """As for every source, and what there is to say of our client at the second server."""
+        (ready, told), (there_ready, there) = super().state(), self._server.state()
+        return ready and there_ready, f"{told}; then {there}"
+
     async def _fetch(self, caller: Caller, scopes: frozenset[str]) -> Grant:
         assertion = await self._assertion(caller, scopes)
         form = [
