@@ -13,7 +13,7 @@ from gateway.credential import seal
 from gateway.credential.kek import Wrapped
 from gateway.credential.seal import Contents
 from gateway.credential.vault import LinkHead, LinkKey, TokenSet
-from gateway.store.sql import Connection, IntegrityError, and_, delete, insert, select, update
+from gateway.store.sql import Connection, IntegrityError, and_, bindparam, delete, insert, select, update
 from gateway.store.tables import links
 
 UNLINKED = "unlinked"
@@ -57,7 +57,7 @@ def key_of(row: Any) -> LinkKey:
 
 def live(key: LinkKey, connection: Connection) -> Any | None:
     """The row of a grant that has not ended."""
-    return connection.execute(select(links).where(_is(key), LIVE)).one_or_none()
+    return connection.execute(_ROW, _named(key)).one_or_none()
 
 
 def generation(key: LinkKey, connection: Connection) -> int | None:
@@ -182,6 +182,9 @@ def touch(key: LinkKey, now: float, connection: Connection) -> None:
     noted = now - limits.LINK_TOUCH_SECONDS
     connection.execute(update(links).where(_is(key), links.c.used_at < noted).values(used_at=now))
 
+
+_ROW = select(links).where(*(column == bindparam(column.name) for column in KEY), LIVE)
+"""Made once, because each call reads a row: making the statement costs as much as running it."""
 
 _HEADS = select(
     *KEY,

@@ -16,7 +16,20 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, and_, delete, func, insert, or_, select, text, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from gateway import limits
@@ -29,6 +42,7 @@ __all__ = [
     "Database",
     "IntegrityError",
     "and_",
+    "bindparam",
     "delete",
     "func",
     "insert",
