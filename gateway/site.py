@@ -78,9 +78,10 @@ class Providers:
 
     def authenticator(self, path: str) -> Authenticator:
         """Who calls at the endpoint of that path, unless they were cut off."""
-        return UnlessRevoked(self._authenticator(path), self._revocations)
+        return UnlessRevoked(self.verified(path), self._revocations)
 
-    def _authenticator(self, path: str) -> Authenticator:
+    def verified(self, path: str) -> Authenticator:
+        """Whom a token names at that endpoint, cut off or not."""
         signed = TokenAuthenticator(self.profiles(path), self.keys, directories=self._directories)
         endpoints = self._endpoints(path)
         if not endpoints:

@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_vault(commands)
     _add_secrets(commands)
     _add_kill(commands)
+    _add_doctor(commands)
     return parser
 
 
@@ -185,6 +186,20 @@ def _add_secrets(commands: Any) -> None:
         if name == "rotate":
             leaf.add_argument("name", metavar="NAME", help="as `secrets status` lists it")
             leaf.add_argument("--finish", action="store_true", help="the next becomes current; others end")
+
+
+def _add_doctor(commands: Any) -> None:
+    doctor = commands.add_parser("doctor", help="Compare the settings with the live provider and Jira.")
+    kinds = doctor.add_subparsers(dest="doctor_command", required=True, metavar="idp|user")
+    idp = _leaf(kinds, "idp", "gateway.cli.doctor:idp", "Check a provider: what is wrong, and where to click.")
+    idp.add_argument("name", nargs="?", metavar="NAME", help="a provider of the settings; default: all")
+    text = "One person side by side: groups at the provider, roles here, groups and permissions in Jira."
+    user = _leaf(kinds, "user", "gateway.cli.doctor:user", text)
+    user.add_argument("name", metavar="NAME", help="whose token it must be: subject, user name or e-mail")
+    user.add_argument("--site", default="", metavar="NAME", help="default: the first site of the settings")
+    for leaf in (idp, user):
+        leaf.add_argument("--token", metavar="FILE", help="an assistant's token; - for standard input")
+        leaf.add_argument("--config", type=Path, default=Path("gateway.toml"), metavar="FILE")
 
 
 def _port_base(text: str) -> int:

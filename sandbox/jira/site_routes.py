@@ -157,6 +157,13 @@ def get_user(call: Call) -> Response:
     return answer(call.views.profile(found, groups="groups" in call.texts("expand")))
 
 
+def get_user_groups(call: Call) -> Response:
+    """`GET user/groups?accountId=`: the groups of a person, under the conditions of `GET user`."""
+    get_user(call)
+    found = call.site.accounts[call.text("accountId")]
+    return answer(call.views.profile(found, groups=True)["groups"]["items"])
+
+
 def search_users(call: Call) -> Response:
     """`GET user/search`: empty without USER_PICKER."""
     if not any(
@@ -275,6 +282,7 @@ ENDPOINTS = (
     Endpoint("GET", "/permissions", get_permissions),
     Endpoint("GET", "/mypermissions", get_my_permissions),
     Endpoint("GET", "/user", get_user),
+    Endpoint("GET", "/user/groups", get_user_groups, anonymous=False),
     Endpoint("GET", "/user/search", search_users),
     Endpoint("GET", "/issueLinkType", get_link_types),
     Endpoint("GET", "/issuetype", get_types),
