@@ -54,12 +54,7 @@ class Gateway:
         """Why it could not start, if it could not."""
         self._telling: set[asyncio.Task[None]] = set()
         self.outward = outward or Outward()
-        try:
-            self.tools = Registry.load(settings.tools.modules)
-        except ImportError as absent:
-            raise ConfigError(
-                [f"tools.modules: {absent.name} cannot be imported. Correct its name or install it."]
-            ) from None
+        self.tools = _tools(settings)
         self.log, self.audit = self._audit()
         self.gate = Gate(at_once=settings.limits.calls_at_once, per_person=settings.limits.calls_per_person)
         self.keys = self._keys()
@@ -219,6 +214,15 @@ class Gateway:
                     recorded = digest
             await asyncio.sleep(self.settings.policy.reload_seconds)
             await asyncio.to_thread(site.policy.look)
+
+
+def _tools(settings: Settings) -> Registry:
+    try:
+        return Registry.load(settings.tools.modules)
+    except ImportError as absent:
+        raise ConfigError(
+            [f"tools.modules: {absent.name} cannot be imported. Correct its name or install it."]
+        ) from None
 
 
 @asynccontextmanager

@@ -48,6 +48,14 @@ class Linking(Protocol):
     `redirect_uri` is the `callback_url` of the `Parts`.
     """
 
+    @property
+    def lasts_days(self) -> int | None:
+        """After so many days the person must connect again, however often the grant was refreshed."""
+
+    @property
+    def apps_url(self) -> str:
+        """Where the person ends what Jira keeps of a connection that was ended here; empty without such a page."""
+
     def authorize_url(self, *, state: str, challenge: str, redirect_uri: str, write: bool = False) -> str:
         """Where the browser goes: the authorization request (RFC 6749 §4.1.1) with PKCE S256."""
 

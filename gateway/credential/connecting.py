@@ -61,6 +61,8 @@ class Terms:
     """Whether two people may link one account."""
     lasts_days: int | None = None
     """After so many days the person must consent again, however often the grant was refreshed."""
+    apps_url: str = ""
+    """Where people remove the app at Jira."""
     reaches: Callable[[TokenSet], Awaitable[None]] | None = None
     """Raises `LinkRefused` when fresh tokens do not reach the site."""
 
@@ -85,6 +87,16 @@ class Connecting:
     def forget(self, issuer: str, subject: str) -> None:
         """Drop what is kept of that person in this process."""
         raise NotImplementedError
+
+    @property
+    def lasts_days(self) -> int | None:
+        """See `Linking`."""
+        return self._terms.lasts_days
+
+    @property
+    def apps_url(self) -> str:
+        """See `Linking`."""
+        return self._terms.apps_url
 
     def authorize_url(self, *, state: str, challenge: str, redirect_uri: str, write: bool = False) -> str:
         """Where the browser goes; for reads only, unless `write`."""

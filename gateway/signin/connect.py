@@ -6,6 +6,7 @@
     POST /connect/SITE/callback  the person says whether that account is theirs, where the rule wants it
     GET  /connect/SITE/done      it is connected
     POST /connect/SITE           disconnects
+    GET  /connect/SITE/ended     it is disconnected
 
 Three things must name one person: the note in the address that the assistant was given (if it has
 one), the browser's session, and the session that began the flow. A link, not a form, leads to Jira:
@@ -78,6 +79,7 @@ class Connect:
             found[here.path] = shell.page(here.show, here.disconnect)
             found[here.callback] = shell.page(here.back, here.confirm)
             found[f"{here.path}/done"] = shell.page(here.done)
+            found[f"{here.path}/ended"] = shell.page(here.ended)
         return found
 
     async def all(self, visit: Visit) -> Response:
@@ -178,7 +180,13 @@ class OneSite:
         require_own_form(visit)
         assert visit.session is not None
         await self._site.linking.unlink(visit.session.person)
-        return pages.elsewhere(HOME)
+        return pages.elsewhere(f"{self.path}/ended")
+
+    async def ended(self, visit: Visit) -> Response:
+        """GET ended."""
+        if visit.session is None:
+            return pages.elsewhere(login_address(HOME, {}))
+        return connect_pages.disconnected(visit.session, self._site)
 
     async def _complete(
         self, person: Person, flow: Facts, *, code: str = "", confirmed: str | None = None

@@ -13,6 +13,8 @@ from gateway.signin import pages
 from gateway.signin.sessions import Session
 from gateway.signin.sites import LinkedSite
 
+DAY = 86_400.0
+
 DECLINED = {
     "access_denied": "Jira was told to refuse: by you, or because your Jira administrators block this app. "
     "If you agreed, ask them to allow it. Nothing was connected.",
@@ -41,6 +43,18 @@ def overview(session: Session, sites: Sequence[LinkedSite], heads: Sequence[Link
     )
     panels = "".join(_panel(session, site, _of(site, heads)) for site in sites)
     return pages.page("Your connections", lead + (panels or _nothing()), session)
+
+
+def disconnected(session: Session, site: LinkedSite) -> Response:
+    """It is ended here; where it is ended at Jira too."""
+    body = pages.notice(f"Jira ({site.name}) is disconnected: what this gateway held is destroyed.", "good")
+    if site.linking.apps_url:
+        body += (
+            "<p>Jira still lists this gateway among your apps. To end that too, remove it at "
+            f'<a href="{escape(site.linking.apps_url)}">{escape(str(urlsplit(site.linking.apps_url).netloc))}</a>.</p>'
+        )
+    way = pages.link("/connect", "See your connections")
+    return pages.page("Disconnected", f'{body}<p class="row">{way}</p>', session)
 
 
 def start(
@@ -115,39 +129,41 @@ def _of(site: LinkedSite, heads: Sequence[LinkHead]) -> list[LinkHead]:
 
 def _panel(session: Session, site: LinkedSite, heads: Sequence[LinkHead]) -> str:
     live = [head for head in heads if not head.ended]
-    pill = (
-        '<span class="pill good">connected</span>'
-        if live
-        else f'<span class="pill {"bad" if heads else ""}">{"ended" if heads else "not connected"}</span>'
-    )
-    here = f"/connect/{site.name}"
-    ways = "" if live else pages.link(here, "Connect", main=True)
+    here, mark = f"/connect/{site.name}", escape(site.name)
+    writes = any(_writes(head) for head in heads)
+    ways = "" if live else pages.link(here + _SCOPE[writes], "Connect", main=True)
     if heads:
-        label = escape(f"Disconnect {site.name}")
-        button = f'<button class="end" type="submit" aria-label="{label}">Disconnect</button>'
+        word = "Disconnect" if live else "Remove"
+        button = f'<button class="end" type="submit" aria-label="{word} {mark}">{word}</button>'
         ways += pages.form(session, here, button)
     facts = (
-        "".join(_facts(head, here) for head in heads) or "<p>Your assistants cannot use this Jira yet.</p>"
+        "".join(_facts(site, head) for head in heads) or "<p>Your assistants cannot use this Jira yet.</p>"
     )
-    mark = escape(site.name)
     return (
         f'<section class="panel" aria-labelledby="site-{mark}"><div class="head"><h2 id="site-{mark}">{mark}</h2>'
-        f'{pill}<span class="lead">{escape(site.url)}</span></div>'
+        f'{_pill(live, heads)}<span class="lead">{escape(site.url)}</span></div>'
         f'<div class="body">{facts}<div class="row">{ways}</div></div></section>'
     )
 
 
-def _facts(head: LinkHead, here: str) -> str:
-    renew = f'<a href="{escape(here + _SCOPE[_writes(head)])}">Renew</a>'
+def _pill(live: Sequence[LinkHead], heads: Sequence[LinkHead]) -> str:
+    if live:
+        return '<span class="pill good">connected</span>'
+    return '<span class="pill bad">ended</span>' if heads else '<span class="pill">not connected</span>'
+
+
+def _facts(site: LinkedSite, head: LinkHead) -> str:
     rows = [
         ("Account", f"<code>{escape(head.account)}</code>"),
         ("Allowed", escape(", ".join(sorted(head.scopes)) or "nothing")),
         ("Connected", _time(head.linked_at)),
         ("Last used", _time(head.used_at)),
-        ("Last renewed", f"{_time(head.refreshed_at)} · {renew}"),
     ]
     if head.ended:
         rows.append(("Ended", escape(_ENDED.get(head.ended, "It no longer works.")) + " Connect once more."))
+    elif site.linking.lasts_days is not None:
+        again = f'<a href="/connect/{escape(site.name)}{_SCOPE[_writes(head)]}">Renew it now</a>'
+        rows.append(("Ends", f"{_time(head.linked_at + site.linking.lasts_days * DAY)} · {again}"))
     return f"<dl>{''.join(f'<dt>{name}</dt><dd>{value}</dd>' for name, value in rows)}</dl>"
 
 

@@ -27,7 +27,7 @@ async def test_the_whole_way(world: World) -> None:
     [made] = world.told("link.made")
     assert (made["issuer"], made["subject"]) == (world.issuer, "ana")
     listed = said(await browser.open("/connect"))
-    for fact in ("connected", PEOPLE["ana"].account_id, "read:jira-work", "Last used", "Disconnect"):
+    for fact in ("connected", PEOPLE["ana"].account_id, "read:jira-work", "Last used", "Ends", "Disconnect"):
         assert fact in listed
 
 
@@ -49,7 +49,7 @@ async def test_the_scopes_of_writes_are_asked_for_only_when_a_write_needs_them(w
     await browser.agree(writes, account("ana"))
     [link] = world.bench.vault.links.values()
     assert "write:jira-work" in link.tokens.scopes
-    assert 'href="/connect/jira?scope=write">Renew' in (await browser.open("/connect")).text
+    assert 'href="/connect/jira?scope=write">Renew it now' in (await browser.open("/connect")).text
 
 
 async def test_disconnecting_destroys_the_grant(world: World) -> None:
@@ -58,7 +58,8 @@ async def test_disconnecting_destroys_the_grant(world: World) -> None:
     await browser.agree(await browser.open(world.invitation("ana")), account("ana"))
     listed = await browser.open("/connect")
     after = await browser.follow(await browser.fill(listed, f"/connect/{worlds.SITE}"))
-    assert "not connected" in said(after)
+    assert heading(after) == "Disconnected" and "remove it at id.atlassian.com" in said(after)
+    assert "not connected" in said(await browser.open("/connect"))
     assert world.linked() == {} and len(world.told("link.ended")) == 1
 
 
@@ -70,6 +71,7 @@ async def test_an_ended_grant_says_why(world: World) -> None:
     await world.bench.vault.end(key, link.generation, "revoked")
     listed = said(await browser.open("/connect"))
     assert "ended" in listed and "Jira withdrew it" in listed
+    assert "Renew it now" not in listed and "Remove" in listed
 
 
 async def test_pitfall_02_a_flow_of_another_browser_is_refused(world: World) -> None:

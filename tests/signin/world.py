@@ -27,7 +27,7 @@ from gateway.transport.web import Guard, create_web
 from sandbox import idp as sandbox_idp
 from sandbox.people import PEOPLE
 from sandbox.serve import Served, free_port, listen
-from tests.credential.linking import LinkBench, link_bench
+from tests.credential.linking import JiraServer, LinkBench, link_bench
 from tests.credential.shelf import MemoryVault
 from tests.signin.store import TellingStore
 
@@ -75,8 +75,7 @@ class World:
 
     async def browser(self) -> "Browser":
         """A fresh one."""
-        http = httpx2.AsyncClient(verify=TLS, trust_env=False, timeout=60, follow_redirects=False)
-        return Browser(self, await self.stack.enter_async_context(http))
+        return await browser(self.stack, self.url, self.bench.server)
 
     def told(self, kind: str) -> list[dict[str, Any]]:
         """What was put on record of that kind, by the pages or by the source."""
@@ -91,8 +90,9 @@ class World:
 class Browser:
     """One browser: cookies, redirects, forms; it runs no script."""
 
-    world: World
+    base: str
     http: httpx2.AsyncClient
+    jira: JiraServer | None = None
     visited: list[str] = field(default_factory=list)
 
     async def open(self, url: str, *, user: str = "ana") -> httpx2.Response:
@@ -110,7 +110,7 @@ class Browser:
     async def get(self, url: str, **more: Any) -> httpx2.Response:
         """One request, no redirects."""
         self.visited.append(url)
-        return await self.http.get(urljoin(self.world.url, url), **more)
+        return await self.http.get(urljoin(self.base, url), **more)
 
     async def fill(self, page: httpx2.Response, which: str = "", **fields: str) -> httpx2.Response:
         """Send the form of `page` whose action ends with `which`, hidden fields and all; no redirects."""
@@ -141,9 +141,16 @@ class Browser:
     def agreed(self, page: httpx2.Response, account: Account) -> str:
         """The address to which Jira sends the browser back."""
         asked = self.to_jira(page)
-        code = self.world.bench.server.code(account, asked["scope"])
-        assert asked["redirect_uri"] == f"{self.world.url}/connect/{SITE}/callback"
+        assert self.jira is not None
+        code = self.jira.code(account, asked["scope"])
+        assert asked["redirect_uri"] == f"{self.base}/connect/{SITE}/callback"
         return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
+
+
+async def browser(stack: AsyncExitStack, base: str, jira: JiraServer | None = None) -> Browser:
+    """A fresh browser at `base`, closed with `stack`."""
+    http = httpx2.AsyncClient(verify=TLS, trust_env=False, timeout=60, follow_redirects=False)
+    return Browser(base, await stack.enter_async_context(http), jira)
 
 
 def account(user: str, *, email: str | None = None) -> Account:

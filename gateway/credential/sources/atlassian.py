@@ -36,6 +36,9 @@ OFFLINE = frozenset({"offline_access"})
 LASTS_DAYS = 365
 """days after which a grant ends however often it was refreshed (Atlassian's announcement of rotation)."""
 
+APPS_URL = "https://id.atlassian.com/manage-profile/apps"
+"""Where people see and remove the apps of their account."""
+
 _CLOUD_ID = re.compile(r"[0-9A-Za-z-]{8,64}")
 
 
@@ -110,6 +113,7 @@ def build(settings: Settings, parts: Parts) -> LinkedSource:
         matching=matching(settings, parts.issuers),
         shared=settings.shared_accounts,
         lasts_days=LASTS_DAYS,
+        apps_url=APPS_URL,
         reaches=Reach(parts.outward, settings.api, settings.site_url, cloud_id),
     )
     return LinkedSource(terms, parts, refresher_of(parts))
