@@ -326,7 +326,7 @@ async def test_a_program_that_a_rule_names_is_served_and_no_other(tmp_path: Path
         with pytest.raises(Denied):
             await world.line(world.of("other-program"), "jira_whoami")
         assert (world.sandbox.idp.counts["token"], len(world.seen)) == (asked, seen)
-        assert ["service"] == [r["grant"]["source"] for r in world.records() if "grant" in r]
+        assert [r["grant"]["source"] for r in world.records() if "grant" in r] == ["service"]
 
 
 async def test_a_person_whose_own_way_fails_gets_no_other(tmp_path: Path) -> None:
