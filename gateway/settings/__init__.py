@@ -78,9 +78,14 @@ class Vault(Section):
         None, description="local: the key ring, one `ID:base64 of 32 bytes` a line; the first one seals."
     )
     key_secret: SecretStr = Field(SecretStr(""), description="local: the same, from the environment.")
-    address: str = Field("", description="openbao: its address.")
-    key_name: str = Field("", description="openbao: name of the transit key; awskms: id or ARN of the key.")
-    token_secret: SecretStr = Field(SecretStr(""), description="openbao: the token.")
+    address: str = Field("", description="openbao: its address; awskms: another endpoint than the region's.")
+    key_name: str = Field(
+        "",
+        description="openbao: the derived transit key, or `MOUNT/KEY`; awskms: id, ARN or alias of the key.",
+    )
+    token_secret: SecretStr = Field(
+        SecretStr(""), description="openbao: the token; none where `address` is an agent that signs in."
+    )
     region: str = Field("", description="awskms: the region.")
 
 

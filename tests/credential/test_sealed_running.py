@@ -177,6 +177,7 @@ async def test_no_refresh_is_begun_that_could_not_be_sealed(database: Database) 
     assert await vault.read(ANA)
     with clock.shifted(wall=limits.DATA_KEY_SECONDS - 1):
         assert await vault.intend(ANA, 1)
+    ring.left = 0
     given = tokens()
     with clock.shifted(wall=limits.DATA_KEY_SECONDS + 9):
         assert await vault.replace(ANA, 1, given), "the service is away again, and the key in memory"

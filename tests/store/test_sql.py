@@ -300,6 +300,9 @@ async def test_a_postgresql_that_stops_and_comes_back() -> None:
                 await asyncio.to_thread(server.start)
                 assert await database.read(count) == 1
                 assert database.state() == (True, "postgresql")
+            await asyncio.to_thread(server.stop)
+            await asyncio.to_thread(server.start)
+            assert await database.read(count) == 1, "nobody asked in between, and nobody sees a thing"
 
 
 @pytest.mark.needs_servers

@@ -32,7 +32,9 @@ class LocalRing:
     def __init__(self, keys: dict[str, bytes], file: Path | None = None) -> None:
         self._keys = keys
         self._file = file
-        self._stamp = _stamp(file)
+        self._stamp: tuple[int, int, int] | None = (
+            None  # read once more at the first use: it may have changed
+        )
 
     async def fresh(self, context: Context) -> tuple[bytes, Wrapped]:
         """See `KeyRing`."""
