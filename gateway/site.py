@@ -9,7 +9,7 @@ all of them. Everything else about a call is the same at each: one line, one rec
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -38,6 +38,7 @@ from gateway.identity.revocation import Revocations, UnlessRevoked
 from gateway.identity.roles import RoleTable
 from gateway.identity.tokens import TokenAuthenticator
 from gateway.jira.client import JiraClient
+from gateway.jira.datacenter.client import DataCenterClient
 from gateway.model import Account, Secret
 from gateway.pipeline import Pipeline
 from gateway.policy.engine import CedarPolicy
@@ -50,6 +51,9 @@ from gateway.transport.mcp import McpEndpoint
 from gateway.transport.metadata import metadata_routes
 
 PATH = "/mcp"
+
+JIRAS: Mapping[str, type[JiraClient]] = {"cloud": JiraClient, "datacenter": DataCenterClient}
+"""How each `kind` of Jira is spoken to."""
 
 State = Callable[[], tuple[bool, str]]
 
@@ -153,7 +157,7 @@ class Site:
         self.policy = CedarPolicy(
             settings.policy.dir or shipped_policies(), common.tools.actions(), site=site.name
         )
-        self.jira = JiraClient(
+        self.jira = JIRAS[site.kind](
             common.outward,
             site.url,
             site=site.browse_url or None,

@@ -4,6 +4,8 @@ An expired credential does not make Jira answer 401: on most routes it goes on a
 answers with nothing found. So every answer is asked whose it is: `X-Seraph-LoginReason` must not
 tell of a failed sign-in, `X-AAccountId` must be there, and for one (issuer, subject) it must always
 be the same account, from the first answer in this process on.
+
+A Data Center is spoken to by `gateway/jira/datacenter/`, which stands on this.
 """
 
 import math
@@ -11,7 +13,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -36,7 +38,6 @@ Heard = Callable[[int, str], None]
 
 Renew = Callable[[Grant], Awaitable[Grant]]
 
-_API = "/rest/api/3/"
 _SIMPLE = re.compile(r"[A-Za-z0-9_-]+")
 _UNSAFE = re.compile(r"[/\\%?#;\x00-\x20\x7f]|\.\.")
 _FAILED = ("AUTHENTICATED_FAILED", "AUTHENTICATION_DENIED", "OUT")
@@ -46,6 +47,10 @@ _NAMELESS = frozenset({401, 403, 408, 429})
 
 class JiraClient:
     """Makes sessions. Holds no credential; remembers which Jira account belongs to whom."""
+
+    api: ClassVar[str] = "/rest/api/3/"
+    names_account: ClassVar[str] = "X-AAccountId"
+    """The header of each answer that says whose it is."""
 
     def __init__(
         self,
@@ -62,6 +67,7 @@ class JiraClient:
         Raises ValueError for a URL that is not plain.
         """
         self.base_url = _plain_url(base_url)
+        self.root = self.base_url + self.api
         self.site = _plain_url(site or base_url)
         self.outward = outward
         self.seconds = seconds
@@ -74,33 +80,39 @@ class JiraClient:
         return Session(self, grant, heard, renew)
 
     async def account(self, access: str) -> Account:
-        """Whose account that access token is, as `GET /rest/api/3/myself` says. Raises `Unavailable`."""
+        """Whose account that access token is, as `GET myself` says. Raises `Unavailable`."""
+        found, _ = await self._myself(access)
+        name = found.get("accountId") or found.get("key")
+        if not isinstance(name, str) or not name:
+            raise not_them("/myself names no account")
+        return Account(name, str(found.get("emailAddress") or ""), str(found.get("displayName") or ""))
+
+    async def _myself(self, access: str) -> tuple[Mapping[str, Any], Reply]:
         headers = {"Authorization": f"Bearer {access}", "Accept": "application/json"}
-        ask = Ask("GET", f"{self.base_url}{_API}myself", headers, seconds=self.seconds)
+        ask = Ask("GET", f"{self.root}myself", headers, seconds=self.seconds)
         reply = await exchange(self.outward, ask, read=True)
         _refuse_failed_sign_in(reply)
         try:
-            found = orjson.loads(reply.body) if reply.status == 200 else {}
+            found = orjson.loads(reply.body) if reply.status == 200 else None
         except orjson.JSONDecodeError:
-            found = {}
-        name = found.get("accountId") or found.get("key") if isinstance(found, dict) else None
-        if not isinstance(name, str) or not name:
-            raise _not_them(f"/myself answered {reply.status} without an account")
-        return Account(name, str(found.get("emailAddress") or ""), str(found.get("displayName") or ""))
+            found = None
+        if not isinstance(found, dict):
+            raise not_them(f"/myself answered {reply.status} without an account")
+        return found, reply
 
     def recognise(self, grant: Grant, reply: Reply) -> None:
         """Raises `Unavailable` (part `credential`) when Jira answered as anybody but the person."""
-        account = reply.said("X-AAccountId")
+        account = reply.said(self.names_account)
         if account in ("", "anonymous"):
             if account or not (reply.status in _NAMELESS or reply.status >= 500 or 300 <= reply.status < 400):
-                raise _not_them(f"status {reply.status} without X-AAccountId")
+                raise not_them(f"status {reply.status} without {self.names_account}")
             return
         person = (grant.issuer, grant.subject)
         known = grant.account or self._accounts.get(person)
         if known is None and reply.status < 300:
             self._accounts.put(person, account, until=math.inf)
         elif known is not None and known != account:
-            raise _not_them("X-AAccountId is another account than before")
+            raise not_them(f"{self.names_account} is another account than before")
 
 
 class Session:
@@ -152,7 +164,7 @@ class Session:
         read: bool,
         form: Any = Any,
     ) -> Json:
-        url = _url(self._client.base_url, path, params)
+        url = _url(self._client.root, path, params)
         reply = await self._send(method, url, json, read=read)
         if reply.status == 401 and self._renew is not None and not lacks_scope(reply):
             renew, self._renew = self._renew, None  # a 401 did nothing, so also a write may be sent again
@@ -181,7 +193,7 @@ class Session:
 
     def _ask(self, method: str, url: str, json: Json) -> Ask:
         if self._grant.expires_at <= clock.wall():
-            raise _not_them("the grant has ended")
+            raise not_them("the grant has ended")
         credential = f"{self._grant.scheme} {self._grant.secret.reveal()}"
         headers = {"Authorization": credential, "Accept": "application/json"}
         body = None if json is None else orjson.dumps(json)
@@ -190,11 +202,11 @@ class Session:
         return Ask(method, url, headers, body, seconds=self._client.seconds)
 
 
-def _url(base: str, path: tuple[str, ...], params: Mapping[str, str | int] | None) -> str:
+def _url(root: str, path: tuple[str, ...], params: Mapping[str, str | int] | None) -> str:
     """Each segment must be one segment also for whoever decodes it once too often. Raises `InvalidCall`."""
     quoted = "/".join([segment if _SIMPLE.fullmatch(segment) else _quoted(segment) for segment in path])
     query = f"?{_encoded(tuple(params.items()))}" if params else ""
-    return f"{base}{_API}{quoted}{query}"
+    return f"{root}{quoted}{query}"
 
 
 def _quoted(segment: str) -> str:
@@ -227,7 +239,7 @@ def _value(reply: Reply, form: Any, *, read: bool) -> Json:
 def _refuse_failed_sign_in(reply: Reply) -> None:
     reason = reply.said("X-Seraph-LoginReason").upper()
     if reason and any(failed in re.split(r"[,\s]+", reason) for failed in _FAILED):
-        raise _not_them(f"X-Seraph-LoginReason: {reason[:60]}")
+        raise not_them(f"X-Seraph-LoginReason: {reason[:60]}")
 
 
 def _plain_url(url: str) -> str:
@@ -239,7 +251,8 @@ def _plain_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _not_them(private: str) -> Unavailable:
+def not_them(private: str) -> Unavailable:
+    """Jira's answer is not this person's."""
     return Unavailable(
         "Jira did not answer as you, so its answer is not used; sign in again, then repeat the call.",
         part="credential",

@@ -27,10 +27,13 @@ _BY_STATUS = {
     413: "This is too large for Jira; shorten it and call again.",
     422: "Jira cannot process these values; check them and call again.",
 }
+UNSEEN_VALUE = "A value in the JQL does not exist or you may not see it; correct it."
+
 _KNOWN = (
     ("scope does not match", "What was granted at Jira does not cover this; sign in again and grant it."),
     ("unbounded jql", "Jira wants a restriction in the JQL; add one, for instance `project = KEY`."),
-    ("does not exist for the field", "A value in the JQL does not exist or you may not see it; correct it."),
+    ("does not exist for the field", UNSEEN_VALUE),
+    ("does not exist for field", UNSEEN_VALUE),  # of keys
     (
         "do not have permission to view it",
         "A field in the JQL does not exist or you may not see it; correct it.",

@@ -36,8 +36,8 @@ _PARSER = (
 )
 _BRACKET = re.compile(r"[\[\]]")
 _BOX = re.compile(r"\[([ xX])\](?:\s+|$)")
-_IN_QUOTATION = frozenset({"paragraph", "bulletList", "orderedList", "codeBlock"})
-_IN_ITEM = _IN_QUOTATION | {"taskList"}
+IN_QUOTATION = frozenset({"paragraph", "bulletList", "orderedList", "codeBlock"})
+_IN_ITEM = IN_QUOTATION | {"taskList"}
 
 
 def to_adf(markdown: str) -> Node:
@@ -106,7 +106,7 @@ class _Fold:
             case "heading_close":
                 return [{"type": "heading", "attrs": {"level": int(token.tag[1])}, "content": children}]
             case "blockquote_close":
-                return [{"type": "blockquote", "content": _fitted(children, _IN_QUOTATION)}]
+                return [{"type": "blockquote", "content": fitted(children, IN_QUOTATION)}]
             case "list_item_close":
                 return [{"type": "listItem", "content": children}]
             case "bullet_list_close":
@@ -174,11 +174,11 @@ def _items(items: list[Node]) -> list[Node]:
     for item in items:
         for child in item["content"]:
             child.pop("box", None)
-        item["content"] = _fitted(item["content"], _IN_ITEM)
+        item["content"] = fitted(item["content"], _IN_ITEM)
     return items
 
 
-def _fitted(nodes: Iterable[Node], allowed: frozenset[str]) -> list[Node]:
+def fitted(nodes: Iterable[Node], allowed: frozenset[str]) -> list[Node]:
     """`nodes` as they may stand in a list item or quotation: one at least."""
     found: list[Node] = []
     for node in nodes:
