@@ -8,12 +8,12 @@
 | the server said | the grant                                                              |
 | --------------- | ---------------------------------------------------------------------- |
 | new tokens      | the next generation, or another replica's if that was quicker          |
-| it is dead      | read once more; moved: the new one; else it ended (`ENDS`)             |
+| it is dead      | ended, unless another replica has brought a later generation           |
 | not this client | as it was                                                              |
 | later           | as it was                                                              |
 | nothing usable  | as it was, and the intent stays: the sweeper asks again                |
 
-`ENDS`: `expired` by age; `rotation_lost` when an earlier refresh has no known end; else `revoked`.
+It ended as `expired` by age, as `rotation_lost` when an earlier refresh has no known end, else as `revoked`.
 
 A crash between "rotated there" and "replaced here" is healed by asking again within the server's leeway.
 A server without one has then forgotten the only token we know; no client can undo that.
@@ -131,10 +131,8 @@ class Refreshing:
         return await self._ended(link, "expired", "there is no refresh token")
 
     async def _dead(self, link: Link, upstream: Upstream, why: str) -> Link:
-        """`invalid_grant` is believed only if the refresh token is still the one that is kept."""
-        now = await self._vault.read(link.key)
-        if now is not None and now.generation != link.generation:
-            return now
+        """`invalid_grant` ends the generation that was asked for; if another replica has brought a later one,
+        that lives."""
         if clock.wall() >= upstream.ends_at(link):
             return await self._ended(link, "expired", why)
         return await self._ended(link, "revoked" if link.intent_at is None else "rotation_lost", why)

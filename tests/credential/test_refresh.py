@@ -67,6 +67,15 @@ async def test_the_skew_is_drawn_between_one_and_two_minutes(world: World) -> No
     assert begun[0] == 0 and 0 < begun[1] < 40 and begun[2] == 40
 
 
+async def test_an_open_end_is_looked_after_by_the_next_call(world: World) -> None:
+    """A token with life left is served, and its old intent is not left to the sweeper alone."""
+    link = await world.linked(left=3000)
+    world.vault.links[ANA] = replace(link, intent_at=clock.wall() - PACE.lease - 1)
+    replica = world.replica()
+    assert (await replica.fresh(ANA)).generation == link.generation
+    await until(lambda: world.vault.links[ANA].generation == link.generation + 1)
+
+
 async def test_a_short_life_is_not_all_skew(world: World) -> None:
     """A token that lives a minute is used for half of it."""
     link = await world.linked(left=60)
@@ -267,7 +276,7 @@ async def test_no_answer_deletes_nothing(world: World) -> None:
         raise Ambiguous("no whole answer")
 
     world.server.after = lost
-    replica = world.replica()
+    replica = world.replica(pace=replace(PACE, lease=3600.0))  # who asked knows that it is over
     with pytest.raises(Unavailable):
         await replica.fresh(ANA)
     stored = await world.stored()
