@@ -8,7 +8,6 @@ Whoever uses one marks the test `needs_servers`. Where a program is missing the 
 to install; nothing is skipped.
 """
 
-import itertools
 import json
 import os
 import pwd
@@ -156,12 +155,11 @@ class Server:
 
 
 class Postgres(Server):
-    """A cluster. `database()` makes another empty one in it."""
+    """A cluster with one database of interest, `postgres`."""
 
     program = "postgres"
     package = "postgresql"
     leaving = signal.SIGQUIT  # at once, and yet it gives its shared memory back
-    numbers = itertools.count(1)
 
     def prepare(self) -> None:
         secret = self.folder / "password"
@@ -214,11 +212,14 @@ class Postgres(Server):
             cursor = connection.execute(sql.encode())
             return list(cursor.fetchall()) if cursor.description else []
 
-    def database(self) -> str:
-        """The URL of a new empty database."""
-        name = f"test_{next(self.numbers)}"
-        self.execute(f"CREATE DATABASE {name}")
-        return self.url(name)
+    def empty(self) -> None:
+        """Without tables, and without anybody who holds on to one."""
+        self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+            "AND backend_type = 'client backend'"
+        )
+        self.execute("DROP SCHEMA public CASCADE")
+        self.execute("CREATE SCHEMA public")
 
 
 class Redis(Server):
@@ -333,8 +334,9 @@ def postgres_server() -> Iterator[Postgres]:
 
 @pytest.fixture
 def postgres_url(postgres_server: Postgres) -> str:
-    """An empty database."""
-    return postgres_server.database()
+    """The session's database, emptied: that is ten times quicker than another one."""
+    postgres_server.empty()
+    return postgres_server.url()
 
 
 @pytest.fixture(scope="session")
