@@ -47,6 +47,15 @@ class Answer:
             self.status == 401 and self.error in ("access_denied", "unauthorized_client")
         )
 
+    @property
+    def proof_refused(self) -> bool:
+        """Whether it was the proof (the secret) that it did not accept, so that another one may do.
+
+        That is status 401 alone: with 400, Keycloak says `invalid_client` of the client of Jira that an
+        exchange names (`Audience not found`, `Client disabled`), after it has accepted our secret.
+        """
+        return self.client_refused and self.status == 401
+
 
 class TokenEndpoint:
     """One token endpoint, asked as one client, on the shared pool."""
@@ -79,10 +88,10 @@ class TokenEndpoint:
         answer = None
         for proof in self.client.proofs():
             left = ends - clock.mono()
-            if answer is not None and (not answer.client_refused or left <= 0):
+            if answer is not None and (not answer.proof_refused or left <= 0):
                 break
             answer = _answer(await self._outward.send(self._request(form, proof, left)), hidden)
-            if answer.status < 500 and answer.status != 429 and not answer.client_refused:
+            if answer.status < 500 and answer.status != 429 and not answer.proof_refused:
                 self.client.accepted(proof)
         assert answer is not None
         return answer

@@ -51,7 +51,7 @@ class ClientSettings(Section):
     next_client_secret: SecretStr = Field(
         SecretStr(""),
         description="The secret that comes next (`next_client_secret_file`): used as soon as the provider "
-        "refuses the other with `invalid_client`.",
+        "refuses the other with status 401.",
     )
     client_audience: str = Field(
         "", description="private_key_jwt: `aud` of our assertions; default: the provider's issuer."

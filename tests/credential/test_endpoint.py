@@ -92,11 +92,10 @@ async def test_the_answer_is_handed_on_whatever_it_is(server: Server) -> None:
     "refusal",
     [
         (401, {"error": "invalid_client"}),
-        (400, {"error": "invalid_client"}),
         (401, {"error": "access_denied", "error_description": "Unauthorized"}),
         (401, {"error": "unauthorized_client"}),
     ],
-    ids=["RFC 6749", "status 400", "Auth0 and Atlassian", "older Keycloak"],
+    ids=["RFC 6749", "Auth0 and Atlassian", "older Keycloak"],
 )
 async def test_a_refused_secret_gives_way_to_the_next(
     server: Server, refusal: tuple[int, dict[str, Any]]
@@ -116,12 +115,23 @@ async def test_a_good_secret_is_not_followed_by_another(server: Server) -> None:
     for answer in (
         (200, GOOD),
         (400, {"error": "invalid_grant"}),
+        (400, {"error": "invalid_client", "error_description": "Audience not found"}),
+        (400, {"error": "invalid_client", "error_description": "Client disabled"}),
         (403, {"error": "access_denied"}),
         (500, b""),
     ):
         server.answer = answer
         await endpoint.ask([])
-    assert server.secrets() == ["old"] * 4
+    assert server.secrets() == ["old"] * 6
+
+
+async def test_a_next_secret_that_was_taken_is_promoted_whatever_else_is_wrong(server: Server) -> None:
+    """Keycloak says `invalid_client` with status 400 of another client, when it has accepted ours."""
+    endpoint = server.make(next_client_secret="new")
+    server.taken, server.answer = {"new"}, (400, {"error": "invalid_client"})
+    for _ in range(3):
+        assert (await endpoint.ask([])).client_refused
+    assert server.secrets() == ["old", "new", "new", "new"]
 
 
 async def test_two_refused_secrets_are_tried_once_each_and_nothing_is_promoted(server: Server) -> None:
