@@ -10,6 +10,7 @@ from sandbox.consent import App, Asked
 from sandbox.idp.shelf import Shelf
 from sandbox.jira.auth import READ as CLOUD_READ
 from sandbox.jira.auth import WRITE as CLOUD_WRITE
+from sandbox.jira.datacenter import user_key
 from sandbox.jira.faults import Faults
 from sandbox.people import Person
 from sandbox.rotation import DAY, RotatingTokens, Rules
@@ -43,8 +44,6 @@ class DataCenter:
         self.rules = RULES.shrunk(factor)
         self.tokens = RotatingTokens(self.rules, self.now)
         self.code_seconds = CODE_SECONDS
-        self.like_cloud = True
-        """Whether `/rest/api/3` answers too and `X-AAccountId` names the user's key. A real one has neither."""
         self.faults = Faults()
         """Before each request; of the token endpoint with `effect=True` the rotation happens all the same."""
         self.clock_skew = 0.0
@@ -59,7 +58,7 @@ class DataCenter:
 
     def key(self, person: Person) -> str:
         """The user's `key`: it stays when the user name changes."""
-        return f"JIRAUSER{10_000 + list(self.people).index(person.name)}"
+        return user_key(self.people, person)
 
     async def claims(self, token: str) -> dict[str, Any] | None:
         """What an access token is worth, as the sandbox Jira's `verify` wants it; None if nothing."""

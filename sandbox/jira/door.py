@@ -4,6 +4,7 @@ It stands before routing, so that a request to a path that does not exist is log
 """
 
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -33,10 +34,28 @@ class Logged:
     cookie: str = ""
 
 
+Announce = Callable[[Session], Mapping[str, str]]
+"""The headers that say as whom a request ran."""
+
+
+def cloud_headers(session: Session) -> dict[str, str]:
+    """Jira Cloud's."""
+    return {} if session.who is None else {"X-AAccountId": session.who.account_id}
+
+
 class Door:
     """ASGI middleware. Leaves the `Session` and the body in `scope["state"]`."""
 
-    def __init__(self, app: ASGIApp, site: Site, verify: Verify, log: deque[Logged], faults: Faults) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        site: Site,
+        verify: Verify,
+        log: deque[Logged],
+        faults: Faults,
+        announce: Announce = cloud_headers,
+    ) -> None:
+        self.announce = announce
         self.app = app
         self.site = site
         self.verify = verify
@@ -58,7 +77,7 @@ class Door:
             )
         )
         scope["state"] = {**scope.get("state", {}), "session": session, "body": body}
-        app = _announced(session, refusal(refused) if refused else self.app)
+        app = _announced(session, refusal(refused) if refused else self.app, self.announce(session))
         fault = self.faults.before(Asked(method, path, subject))
         if fault is None:
             await app(scope, receive, send)
@@ -86,7 +105,7 @@ async def _body(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-def _announced(session: Session, app: ASGIApp) -> ASGIApp:
+def _announced(session: Session, app: ASGIApp, whose: Mapping[str, str]) -> ASGIApp:
     """`app` with the headers that Jira puts on every answer."""
 
     async def announced(scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,8 +113,8 @@ def _announced(session: Session, app: ASGIApp) -> ASGIApp:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=list(message["headers"]))
                 headers.setdefault("X-ARequestId", uuid4().hex)
-                if session.who is not None:
-                    headers.setdefault("X-AAccountId", session.who.account_id)
+                for name, value in whose.items():
+                    headers.setdefault(name, value)
                 if session.login_reason is not None:
                     headers.setdefault("X-Seraph-LoginReason", session.login_reason)
                 message = {**message, "headers": headers.raw}

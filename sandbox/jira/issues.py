@@ -182,8 +182,8 @@ def _empty(views: IssueViews, issue: Issue) -> list[object]:
 
 _FIELDS: dict[str, Callable[[IssueViews, Issue], object]] = {
     "summary": lambda v, i: i.summary,
-    "description": lambda v, i: i.description,
-    "environment": lambda v, i: i.environment,
+    "description": lambda v, i: v.views.rich(i.description),
+    "environment": lambda v, i: v.views.rich(i.environment),
     "issuetype": lambda v, i: v.views.issue_type(i.type),
     "project": lambda v, i: v.views.project(i.project),
     "status": lambda v, i: v.views.status(i.status),

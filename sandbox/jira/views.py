@@ -1,7 +1,7 @@
 """Wire shapes of what is not an issue: people, projects, statuses, permissions, fields, the site."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sandbox.jira import adf
 from sandbox.jira.catalogue import (
@@ -13,6 +13,7 @@ from sandbox.jira.catalogue import (
     Field,
 )
 from sandbox.jira.model import (
+    Adf,
     Comment,
     Grant,
     Issue,
@@ -38,12 +39,14 @@ def moment(seconds: float) -> str:
 
 
 class Views:
-    """The shapes, with `base` as the site's public URL and links below `/rest/api/3`."""
+    """The shapes, with `base` as the site's public URL and links below `/rest/api/{version}`."""
+
+    version: ClassVar[str] = "3"
 
     def __init__(self, site: Site, base: str) -> None:
         self.site = site
         self.base = base
-        self.api = f"{base}/rest/api/3"
+        self.api = f"{base}/rest/api/{self.version}"
 
     def _avatars(self, kind: str, identity: object) -> Wire:
         sizes = ("48x48", "24x24", "16x16", "32x32")
@@ -61,6 +64,10 @@ class Views:
             "timeZone": "Etc/UTC",
             "accountType": "atlassian",
         }
+
+    def rich(self, document: Adf | None) -> Any:
+        """A text that people wrote, as this Jira sends it."""
+        return document
 
     def named(self, name: str | None) -> Wire | None:
         """The person of that user name, or null."""
@@ -190,7 +197,7 @@ class Views:
             "self": f"{self.api}/issue/{issue.id}/comment/{comment.id}",
             "id": str(comment.id),
             "author": self.named(comment.author),
-            "body": comment.body,
+            "body": self.rich(comment.body),
             "updateAuthor": self.named(comment.editor or comment.author),
             "created": moment(comment.created),
             "updated": moment(comment.updated),

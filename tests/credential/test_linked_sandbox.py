@@ -18,6 +18,7 @@ from gateway.credential.sources import atlassian, datacenter
 from gateway.errors import ConsentRequired, LinkRefused
 from gateway.http import Ask, Outward
 from gateway.jira.client import JiraClient
+from gateway.jira.datacenter.client import DataCenterClient
 from gateway.model import Account, Caller, Effect, Grant, Person, Secret
 from gateway.store.sql import Database
 from sandbox.atlassian import App, add_site
@@ -117,7 +118,7 @@ async def place(kind: str, folder: Path) -> AsyncIterator[Place]:
     ):
         vault = SealedVault(database, local())
         await vault.start()
-        jira = JiraClient(outward, base)
+        jira = (JiraClient if kind == "atlassian" else DataCenterClient)(outward, base)
         parts = _parts(base, outward, jira, vault)
         if kind == "atlassian":
             own = {**APP, "site_url": SITE, "authorization_server": root, "api": root}

@@ -75,10 +75,8 @@ async def test_a_link_reaches_jira_as_its_person(world: World) -> None:
 
 
 async def test_a_real_one_has_no_version_three(world: World) -> None:
-    """With the tolerance for the gateway's Cloud client taken away."""
+    """And no `X-AAccountId`."""
     tokens = (await world.redeem(await world.code())).json()
-    assert (await world.get("/rest/api/3/issue/OPEN-1", tokens)).status_code == 200
-    world.state.like_cloud = False
     assert (await world.get("/rest/api/3/issue/OPEN-1", tokens)).status_code == 404
     reply = await world.get("/rest/api/2/issue/OPEN-1", tokens)
     assert "x-aaccountid" not in reply.headers
