@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NODE_DIR := .work/node
 
-.PHONY: demo test test-all test-identity check fix bench lock clean help
+.PHONY: trial-refresh demo test test-all test-identity check fix bench lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test            every test that needs no other program"
 	@echo "make test-all        these and the suites that need Node.js 22, PostgreSQL, Redis, OpenBao and Keycloak"
 	@echo "make test-identity   sign in, call, step up, sign out, … through Keycloak, oidc-provider and the sandbox's own"
+	@echo "make trial-refresh   which way of refreshing loses how many grants (SEEDS=20; needs PostgreSQL and Redis)"
 	@echo "make check           style, types, architecture and documentation"
 	@echo "make bench           side by side with a bare endpoint and with mcp-atlassian (JSON=1 for one object)"
 	@echo "make fix             format"
@@ -55,6 +56,10 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_architecture.py tests/test_docs.py
 	$(BIN)/jira-agent-gateway policy check policies
+
+# 4 replicas that are killed and paused, over PostgreSQL and Redis: who loses how many grants. 20 seeds take a quarter of an hour.
+trial-refresh: $(VENV)/.dev
+	@$(BIN)/python -m tests.trial --seeds $(or $(SEEDS),20) $(if $(JSON),--json)
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench $(if $(JSON),--json)
