@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_vault(commands)
     _add_secrets(commands)
     _add_kill(commands)
+    _add_explain(commands)
     _add_doctor(commands)
     return parser
 
@@ -170,6 +171,16 @@ def _add_kill(commands: Any) -> None:
     how = kill.add_mutually_exclusive_group()
     how.add_argument("--keep-out", action="store_true", help="refuse also what is issued later, until lifted")
     how.add_argument("--lift", action="store_true", help="let them in again")
+
+
+def _add_explain(commands: Any) -> None:
+    explain = commands.add_parser("explain", help="Say why: whom a token names, and which roles it gives.")
+    kinds = explain.add_subparsers(dest="explain_command", required=True, metavar="user")
+    text = "Whom a token names here, by which claims, and which rule gives which role."
+    leaf = _leaf(kinds, "user", "gateway.cli.explain:user", text)
+    leaf.add_argument("token", metavar="FILE", help="a file that holds the token, or - for standard input")
+    leaf.add_argument("--config", type=Path, default=Path("gateway.toml"), metavar="FILE")
+    leaf.add_argument("--site", default="", metavar="NAME", help="default: the first site of the settings")
 
 
 def _add_secrets(commands: Any) -> None:

@@ -106,7 +106,12 @@ class SecurityEvents:
         if self._audience not in ([audience] if isinstance(audience, str) else audience or ()):
             raise NotTaken("invalid_audience", "The event is for somebody else.")
         issued, events = claims.get("iat"), claims.get("events")
-        if not isinstance(issued, int | float) or isinstance(issued, bool) or not isinstance(events, dict) or not events:
+        if (
+            not isinstance(issued, int | float)
+            or isinstance(issued, bool)
+            or not isinstance(events, dict)
+            or not events
+        ):
             raise NotTaken("invalid_request", "`iat` and `events` must be there.")
         if not isinstance(claims.get("jti"), str) or not claims["jti"]:
             raise NotTaken("invalid_request", "`jti` must be there.")

@@ -159,7 +159,7 @@ class IntrospectionAuthenticator:
     ) -> tuple[Caller, float]:
         """The caller, and until when this answer holds."""
         now = clock.wall()
-        claims = _claims(answer, {"iss": endpoint.profile.issuer, "iat": now})
+        claims = _claims(answer, endpoint.profile)
         profile = endpoint.reading().reading(claims)
         verified = verified_claims(claims, profile, now)
         groups, until = await looked_up(verified, profile, self._directories.get(profile.issuer))
@@ -167,9 +167,15 @@ class IntrospectionAuthenticator:
         return caller, min(until, now + limits.INTROSPECTED_SECONDS)
 
 
-def _claims(answer: Mapping[str, Any], unsaid: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer as claims, with what RFC 7662 §2.2 lets an issuer leave out. Raises `Unauthenticated`."""
+def _claims(answer: Mapping[str, Any], profile: IssuerProfile) -> dict[str, Any]:
+    """The answer as claims, with what RFC 7662 §2.2 lets an issuer leave out. Raises `Unauthenticated`.
+
+    A token of unknown age counts as the oldest that it can be, so that a revocation does not miss it.
+    """
     kind = answer.get("token_type", "bearer")
     if not isinstance(kind, str) or kind.lower() not in _KINDS:
         raise Unauthenticated("token_type is of another kind of token")
-    return {name: value for name, value in {**unsaid, **answer}.items() if value is not None}
+    claims = {"iss": profile.issuer} | {name: value for name, value in answer.items() if value is not None}
+    if type(claims.get("exp")) in (int, float):
+        claims.setdefault("iat", claims["exp"] - int(profile.longest))
+    return claims

@@ -31,7 +31,6 @@ class Program:
     client: str = "client_id"
     same: tuple[str, ...] = ()
     """Claims that must all be there with the same value."""
-    present: frozenset[str] = frozenset()
     absent: frozenset[str] = frozenset()
     read: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the profile that are otherwise for such a token."""
@@ -129,18 +128,15 @@ _ENTRA: Mapping[str, Any] = {
 _ENTRA_PROGRAM = {"scope": "roles", "scope_list": True, "required": frozenset({"roles"}), "groups": ()}
 
 
-def _entra_programs(client: str) -> tuple[Program, ...]:
-    """By the optional claim `idtyp`; without it by `sub` being `oid`, which a person's never is."""
-    marked = Program(
-        fixed={"idtyp": "app"}, present=frozenset({client}), absent=frozenset({"scp"}), read=_ENTRA_PROGRAM
-    )
-    bare = Program(
+_ENTRA_PROGRAMS = (
+    Program(fixed={"idtyp": "app"}, absent=frozenset({"scp"}), read=_ENTRA_PROGRAM),
+    # Without the optional claim: a person's `sub` is never their `oid`.
+    Program(
         same=("sub", "oid"),
-        present=frozenset({client, "roles"}),
         absent=frozenset({"scp", "idtyp", "name", "preferred_username", "upn", "unique_name"}),
         read=_ENTRA_PROGRAM,
-    )
-    return marked, bare
+    ),
+)
 
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
@@ -164,11 +160,11 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
             Program(same=("sub", "cid"), absent=frozenset({"uid"}), read={"subject": ("sub",), "groups": ()}),
         ),
     },
-    "entra": {**_ENTRA, "client": ("azp",), "programs": _entra_programs("azp")},
+    "entra": {**_ENTRA, "client": ("azp",), "programs": _ENTRA_PROGRAMS},
     "entra_v1": {
         **_ENTRA,
         "client": ("appid",),
-        "programs": _entra_programs("appid"),
+        "programs": _ENTRA_PROGRAMS,
         "key_origins": frozenset({"https://login.microsoftonline.com", "https://login.windows.net"}),
     },
     "auth0": {
@@ -243,7 +239,6 @@ def _holds(program: Program, claims: Mapping[str, Any]) -> bool:
     return (
         all(_has(claims, name, value, claims.get(program.client)) for name, value in program.fixed.items())
         and all(isinstance(value, str) and value and value == same[0] for value in same)
-        and program.present <= claims.keys()
         and not program.absent & claims.keys()
     )
 

@@ -37,7 +37,9 @@ def reading(kind: str, **changes: Any) -> IssuerProfile:
     return profile(kind, issuer=shape["issuer"], audience=GATEWAY, **{**wanted, **changes})
 
 
-def signed(idp: Idp, kind: str, whose: str = "person", **changes: Any) -> str:
-    """The token, signed with a key of the test provider."""
-    header = {**recorded(kind)[whose]["header"], "kid": "rsa"}
-    return sign(header, claims(kind, whose, **changes), idp.keys["rsa"])
+def signed(
+    idp: Idp, kind: str, whose: str = "person", *, header: dict[str, str] | None = None, **changes: Any
+) -> str:
+    """The token with changes, signed with a key of the test provider."""
+    head = {**recorded(kind)[whose]["header"], "kid": "rsa", **(header or {})}
+    return sign(head, claims(kind, whose, **changes), idp.keys["rsa"])

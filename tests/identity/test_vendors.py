@@ -101,7 +101,7 @@ async def test_without_a_sure_mark_it_is_a_person(
 
 async def test_a_client_named_none_is_no_mark(idp: Idp, outward: Outward) -> None:
     """A missing client does not stand for its name in a mark."""
-    changes = {"azp": None, "client_id": "x", "sub": "None@clients"}
+    changes: dict[str, Any] = {"azp": None, "client_id": "x", "sub": "None@clients"}
     caller = await guard(idp, outward, "auth0").authenticate(
         Bearer(signed(idp, "auth0", "program", **changes))
     )

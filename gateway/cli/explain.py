@@ -1,0 +1,111 @@
+"""`explain user`: whom a token names here, by which claims, and which rules give which roles."""
+
+import argparse
+import asyncio
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import orjson
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from gateway import limits
+from gateway.cli import FAILED, GOOD, USAGE
+from gateway.config import Settings, load
+from gateway.errors import ConfigError
+from gateway.http import Outward
+from gateway.identity.explain import Explanation, explain
+from gateway.identity.revocation import Revocations
+from gateway.model import Bearer
+from gateway.site import Providers, site_paths
+from gateway.store.sql import Database
+
+
+def user(arguments: argparse.Namespace) -> int:
+    """`explain user FILE|- [--config FILE] [--site NAME] [--json]`: 0 accepted, 1 refused."""
+    settings = load(arguments.config)
+    path = _path(settings, arguments.site)
+    try:
+        bearer = _token(arguments.token)
+    except OSError as unreadable:
+        # Its name is not repeated: it may be the token.
+        print(
+            f"The file cannot be read ({unreadable.strerror}). Write the token into a file and name that, or pipe "
+            "it in and say `-`: what stands on a command line, others can read.",
+            file=sys.stderr,
+        )
+        return USAGE
+    found = asyncio.run(_explained(settings, path, bearer))
+    if arguments.json:
+        print(orjson.dumps(asdict(found)).decode())
+    else:
+        Console().print(shown(found))
+    return GOOD if found.accepted else FAILED
+
+
+async def _explained(settings: Settings, path: str, bearer: Bearer) -> Explanation:
+    async with Outward() as outward:
+        nobody = Revocations(Database(settings.database.url.get_secret_value()))
+        providers = Providers(settings, outward, nobody)
+        return await explain(bearer, providers.profiles(path), providers.verified(path))
+
+
+def _token(name: str) -> Bearer:
+    """Of standard input for `-`, else of the file. One byte more than is taken, so that more is refused."""
+    most = limits.TOKEN_BYTES + 1
+    if name == "-":
+        raw = sys.stdin.buffer.read(most)
+    else:
+        with Path(name).open("rb") as file:
+            raw = file.read(most)
+    return Bearer(raw.decode("utf-8", "replace").strip())
+
+
+def _path(settings: Settings, site: str) -> str:
+    paths = {one.name: path for path, one in reversed(site_paths(settings).items())}
+    if site and site not in paths:
+        raise ConfigError([f"There is no site {site!r}; choose one of {', '.join(sorted(paths))}."])
+    return paths[site] if site else next(iter(site_paths(settings)))
+
+
+def shown(found: Explanation) -> Group:
+    """For a terminal."""
+    verdict = (
+        Text("✔ accepted", "bold green")
+        if found.accepted
+        else Text(f"✘ refused: {_clean(found.refused)}", "bold red")
+    )
+    parts: list[Table | Text] = [verdict]
+    if found.said:
+        parts.append(
+            _table(("what", "value", "from"), [(one.what, one.value, one.claims) for one in found.said])
+        )
+    if found.accepted:
+        rows = [
+            row
+            for group in found.groups
+            for row in [(group.name, role, rule) for role, rule in group.gives]
+            or [(group.name, "nothing", "no rule fits")]
+        ]
+        parts.append(Text(_clean(f"Groups: {found.groups_from}.")))
+        parts += [_table(("group", "gives", "by the rule"), rows)] if rows else []
+        parts.append(Text(_clean(f"Roles: {', '.join(found.roles) or 'none'}."), "bold"))
+    parts += [Text(f"· {_clean(hint)}", "yellow") for hint in found.hints]
+    return Group(*parts)
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, str, str]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_clean(cell)) for cell in row))
+    return table
+
+
+def _clean(text: str) -> str:
+    """With nothing that a terminal would obey: some of it a stranger wrote."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)

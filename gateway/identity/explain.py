@@ -1,0 +1,162 @@
+"""Why a token names whom it names: which claim gave what, which rule gave which role, and what is refused.
+
+For an operator with a token in hand. It goes the way that every call goes; what is told of a refused
+token was not verified and says so.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway import clock
+from gateway.errors import Unauthenticated, Unavailable
+from gateway.identity import Authenticator
+from gateway.identity.introspection import opaque
+from gateway.identity.profiles import IssuerProfile
+from gateway.identity.roles import Sent, sent_groups
+from gateway.jose import JoseError, Unverified, parse
+from gateway.model import Bearer, Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One thing that is known of the caller, and the claims that say it."""
+
+    what: str
+    value: str
+    claims: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSaid:
+    """A group as it was sent, and what it gives: (role, the rule that gives it)."""
+
+    name: str
+    gives: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All of it."""
+
+    accepted: bool
+    refused: str = ""
+    """Why, if it is."""
+    said: tuple[Said, ...] = ()
+    groups: tuple[GroupSaid, ...] = ()
+    groups_from: str = ""
+    """Where the groups come from, or why there are none."""
+    roles: tuple[str, ...] = ()
+    hints: tuple[str, ...] = field(default=())
+    """What may not be as it was meant."""
+
+
+async def explain(
+    bearer: Bearer, profiles: Sequence[IssuerProfile], authenticator: Authenticator
+) -> Explanation:
+    """The explanation; nothing is raised for a token that is refused."""
+    try:
+        caller = await authenticator.authenticate(bearer)
+    except (Unauthenticated, Unavailable) as no:
+        return _refused(bearer, profiles, no.private or no.public)
+    known = next(one for one in profiles if one.issuer == caller.issuer)
+    if opaque(bearer):
+        return _accepted(caller, known, None)
+    return _accepted(caller, known, parse(bearer))
+
+
+def _accepted(caller: Caller, known: IssuerProfile, token: Unverified | None) -> Explanation:
+    """`token` is verified by now; None when the issuer was asked about it instead."""
+    reading = known if token is None else known.reading(token.claims)
+    sent = None if token is None else sent_groups(token.claims, reading.groups)
+    return Explanation(
+        accepted=True,
+        said=tuple(one for one in _said(caller, reading, token) if one.value),
+        groups=tuple(_group(name, known) for name in sorted(caller.claimed_groups)),
+        groups_from=_groups_from(sent, caller, reading),
+        roles=tuple(sorted(caller.groups)),
+        hints=tuple(_hints(caller, known)),
+    )
+
+
+def _said(caller: Caller, reading: IssuerProfile, token: Unverified | None) -> Iterable[Said]:
+    claims = {} if token is None else token.claims
+    client = "client_id" if token is None else next(n for n in reading.client if n in claims)
+    marks = "marks of client credentials" if caller.service else ""
+    yield Said("issuer", caller.issuer, "iss")
+    yield Said("subject", caller.subject, " + ".join(reading.subject))
+    yield Said("kind", "a program" if caller.service else "a person", marks)
+    yield Said("client", f"{caller.client} ({caller.assurance})", client)
+    if caller.actor is not None:
+        yield Said("actor", caller.actor, "act.sub")
+    yield Said("scopes", " ".join(sorted(caller.scopes)), "scope" if token is None else reading.scope)
+    email = caller.email or ("left out: the issuer does not call it verified" if "email" in claims else "")
+    yield Said("e-mail", email, "email, email_verified")
+    yield Said("signed in", " ".join(filter(None, (caller.acr, *sorted(caller.amr)))), "acr, amr")
+    yield Said("session", caller.session, "sid")
+    yield Said("issued", clock.iso(caller.issued_at), "iat")
+    yield Said("ends", clock.iso(caller.expires_at), "exp")
+
+
+def _group(name: str, known: IssuerProfile) -> GroupSaid:
+    rules = known.roles.given(name)
+    return GroupSaid(name, tuple((rule.role, f"{rule.match} {rule.group!r}") for rule in rules))
+
+
+def _groups_from(sent: Sent | None, caller: Caller, reading: IssuerProfile) -> str:
+    path = ".".join(reading.groups)
+    if not path:
+        return "none are read for such a token"
+    if sent is None:
+        return f"{path}, in the issuer's answer"
+    if sent.problem:
+        return f"none: the claim {path} is malformed ({sent.problem})"
+    if sent.left_out or (sent.missing and caller.claimed_groups):
+        return f"the directory, because the token leaves them out ({sent.left_out or f'no claim {path}'})"
+    return f"none: there is no claim {path}" if sent.missing else f"the claim {path}"
+
+
+def _hints(caller: Caller, known: IssuerProfile) -> Iterable[str]:
+    if not known.roles.rules:
+        yield "The issuer has no `roles` table, so its groups give nothing."
+    elif caller.claimed_groups and not caller.groups:
+        yield "No rule of the issuer's `roles` table fits any of the groups."
+    exact = {rule.group for rule in known.roles.rules if rule.match == "exact"}
+    for name in sorted(caller.claimed_groups):
+        if name.strip("/") in exact and name not in exact:
+            yield f"A rule names {name.strip('/')!r}, but the provider sends {name!r}: write it as it is sent."
+
+
+def _refused(bearer: Bearer, profiles: Sequence[IssuerProfile], why: str) -> Explanation:
+    hints = ["What stands here of the token was not verified."]
+    try:
+        token = parse(bearer)
+    except JoseError:
+        return Explanation(accepted=False, refused=why)
+    issuer = token.claims.get("iss")
+    known = next((one for one in profiles if one.issuer == issuer), None)
+    if known is None:
+        hints.append(f"Issuers whose tokens are accepted: {', '.join(one.issuer for one in profiles)}.")
+        names: Iterable[str] = ("iss", "aud", "sub")
+    else:
+        reading = known.reading(token.claims)
+        hints.append(f"Its audience must be {known.audience}.")
+        names = (
+            "iss",
+            "aud",
+            *reading.subject,
+            *reading.client,
+            reading.scope,
+            *reading.groups[:1],
+            "iat",
+            "exp",
+        )
+    said = [Said("header", _shown(dict(token.header)), "")]
+    said += [Said("unverified", _shown(token.claims.get(name)), name) for name in dict.fromkeys(names)]
+    return Explanation(accepted=False, refused=why, said=tuple(said), hints=tuple(hints))
+
+
+def _shown(value: Any) -> str:
+    """Whatever it is, short."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
