@@ -4,11 +4,13 @@ async with Sandbox() as sandbox:
     sandbox.jira_url, sandbox.issuer, sandbox.gateway_resource
     sandbox.token("ana")                    # an access token for the gateway
     sandbox.idp.faults.status = 503         # and every other knob
+
+With `Sandbox(datacenter=True)` there is a Jira Data Center besides, with the same people and issues.
 """
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from types import TracebackType
@@ -20,6 +22,9 @@ from starlette.datastructures import State
 
 from gateway.config import TOOL_MODULES
 from sandbox import idp as provider
+from sandbox.datacenter import DataCenter
+from sandbox.datacenter import create_app as create_datacenter
+from sandbox.jira import beside
 from sandbox.loopback import require_loopback
 from sandbox.people import PEOPLE, Person
 from sandbox.serve import Served, free_port, listen
@@ -30,11 +35,13 @@ DEFAULT_PORT_BASE = 8140
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Base URLs of the three parties, without a last slash."""
+    """Base URLs of the parties, without a last slash."""
 
     jira: str
     issuer: str
     gateway: str
+    datacenter: str = ""
+    """Empty when there is none."""
 
     @classmethod
     def at(cls, port_base: int, host: str = "127.0.0.1") -> "Addresses":
@@ -42,10 +49,9 @@ class Addresses:
         return cls.of((port_base, port_base + 1, port_base + 2), host)
 
     @classmethod
-    def of(cls, ports: tuple[int, int, int], host: str) -> "Addresses":
+    def of(cls, ports: Sequence[int], host: str) -> "Addresses":
         name = f"[{host}]" if ":" in host else host
-        jira, issuer, gateway = (f"http://{name}:{port}" for port in ports)
-        return cls(jira, issuer, gateway)
+        return cls(*(f"http://{name}:{port}" for port in ports))
 
     @property
     def resource(self) -> str:
@@ -107,6 +113,7 @@ class Sandbox:
 
     `jira_url`, `issuer`, `gateway_url` (the gateway's public URL, without `/mcp`) and `gateway_resource`
     are known inside the `async with` block, as are `idp` (its knobs) and `jira` (the app's state).
+    With `datacenter`, `datacenter_url`, `datacenter` (its knobs) and `datacenter_jira` (its Jira's state) too.
     Raises `ValueError` for a host off loopback, and `OSError` when a port is taken.
     """
 
@@ -114,7 +121,12 @@ class Sandbox:
     gateway_client_secret = provider.GATEWAY_CLIENT_SECRET
 
     def __init__(
-        self, port_base: int | None = None, *, host: str = "127.0.0.1", people: Mapping[str, Person] = PEOPLE
+        self,
+        port_base: int | None = None,
+        *,
+        host: str = "127.0.0.1",
+        people: Mapping[str, Person] = PEOPLE,
+        datacenter: bool = False,
     ) -> None:
         self.host = require_loopback(host)
         self.people = people
@@ -123,13 +135,17 @@ class Sandbox:
         self.addresses: Addresses
         self.idp: provider.Idp
         self.jira: State
+        self.datacenter: DataCenter
+        self.datacenter_jira: State
+        self._beside = datacenter
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as starting:
-            sockets = [starting.enter_context(closing(self._listen(offset))) for offset in (0, 1)]
-            jira_port, idp_port = (sock.getsockname()[1] for sock in sockets)
+            offsets = (0, 1, 3) if self._beside else (0, 1)  # two above is the gateway's
+            sockets = [starting.enter_context(closing(self._listen(offset))) for offset in offsets]
+            jira_port, idp_port, *more = (sock.getsockname()[1] for sock in sockets)
             gateway_port = free_port(self.host) if self._port_base is None else self._port_base + 2
-            self.addresses = Addresses.of((jira_port, idp_port, gateway_port), self.host)
+            self.addresses = Addresses.of((jira_port, idp_port, gateway_port, *more), self.host)
             servers = [Served(app, sock) for app, sock in zip(self._apps(), sockets, strict=True)]
             for server in servers:
                 await starting.enter_async_context(server)
@@ -144,7 +160,7 @@ class Sandbox:
         self.idp.faults.hang = 0
         await self._running.aclose()
 
-    def _apps(self) -> tuple[Starlette, Starlette]:
+    def _apps(self) -> list[Starlette]:
         from sandbox.jira import create_app as create_jira  # late: the provider is of use without it
 
         idp_app = provider.create_app(
@@ -156,7 +172,13 @@ class Sandbox:
         self.idp = idp_app.state.idp
         jira_app = create_jira(base_url=self.jira_url, people=self.people, verify=self.idp.jira_claims)
         self.jira = jira_app.state
-        return jira_app, idp_app
+        return [jira_app, idp_app, *([self._datacenter()] if self._beside else [])]
+
+    def _datacenter(self) -> Starlette:
+        link = beside.link(self.gateway_url)
+        app = create_datacenter([link], base_url=self.datacenter_url, people=self.people)
+        self.datacenter, self.datacenter_jira = app.state.datacenter, app.state.jira
+        return app
 
     def _listen(self, offset: int) -> socket.socket:
         port = 0 if self._port_base is None else self._port_base + offset
@@ -165,6 +187,10 @@ class Sandbox:
     @property
     def jira_url(self) -> str:
         return self.addresses.jira
+
+    @property
+    def datacenter_url(self) -> str:
+        return self.addresses.datacenter
 
     @property
     def issuer(self) -> str:
@@ -205,7 +231,8 @@ class Sandbox:
 
     def config_toml(self) -> str:
         """A complete gateway.toml for this sandbox."""
-        return config_toml(self.addresses)
+        toml = config_toml(self.addresses)
+        return beside.both_toml(toml, self.datacenter_url) if self._beside else toml
 
     def describe(self) -> dict[str, Any]:
         """What `sandbox --json` prints."""

@@ -100,7 +100,7 @@ TEXT = st.one_of(
 @given(TEXT, st.sampled_from([(), ("strong",), ("em",), ("strike",), ("strong", "em"), ("code",)]), TEXT)
 def test_text_stays_text(text: str, marks: tuple[str, ...], after: str) -> None:
     """Nothing in it is read as a sign: one paragraph, the same characters, the same marks."""
-    nodes = [{"type": "text", "text": part} for part in (text, after) if part]
+    nodes: list[dict[str, Any]] = [{"type": "text", "text": part} for part in (text, after) if part]
     if text and marks:
         nodes[0]["marks"] = [{"type": mark} for mark in marks]
     doc = {"version": 1, "type": "doc", "content": [{"type": "paragraph", "content": nodes}]}
