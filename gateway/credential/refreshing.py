@@ -81,7 +81,7 @@ class Refreshing:
         if link.tokens.refresh is None:
             return await self._unrefreshable(link)
         self._in_time(lease, key)
-        if not await self._vault.intend(key, generation):
+        if not await self._vault.intend(key, generation, after=link.intent_at):
             return await self._moved(key)
         self._in_time(lease, key)  # the intent stays: somebody may have taken over and written the same
         try:

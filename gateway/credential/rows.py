@@ -126,9 +126,10 @@ def put(key: LinkKey, before: int | None, written: Written, connection: Connecti
     return True
 
 
-def intend(key: LinkKey, generation: int, now: float, connection: Connection) -> bool:
-    """A refresh begins."""
-    return _changed(connection, _at(key, generation).values(intent_at=now))
+def intend(key: LinkKey, generation: int, after: float | None, now: float, connection: Connection) -> bool:
+    """A refresh begins, unless another one began since the intent `after` was read."""
+    seen = links.c.intent_at.is_(None) if after is None else links.c.intent_at == after
+    return _changed(connection, _at(key, generation).where(seen).values(intent_at=now))
 
 
 def settle(key: LinkKey, generation: int, connection: Connection) -> bool:

@@ -109,14 +109,14 @@ class SealedVault:
                 return Link(key, generation, account, tokens, now, now, now)
         raise _unavailable(f"{key}: others linked the same at each of {limits.LINK_TRIES} tries")
 
-    async def intend(self, key: LinkKey, generation: int) -> bool:
+    async def intend(self, key: LinkKey, generation: int, *, after: float | None = None) -> bool:
         """See `Vault`. The data key is unwrapped anew before: what the refresh brings must be sealed at once,
         and a key service that went away since the last use would lose it."""
         row = await self._database.read(partial(rows.live, key))
         if row is None or row.generation != generation:
             return False
         await self._unwrapped(key, rows.wrapped(row))
-        return await self._database.run(partial(rows.intend, key, generation, clock.wall()))
+        return await self._database.run(partial(rows.intend, key, generation, after, clock.wall()))
 
     async def settle(self, key: LinkKey, generation: int) -> bool:
         """See `Vault`."""

@@ -81,8 +81,9 @@ class Vault(Protocol):
     async def link(self, key: LinkKey, account: str, tokens: TokenSet) -> Link:
         """A new grant, or one in the place of an older: the generation grows, intent and end are cleared."""
 
-    async def intend(self, key: LinkKey, generation: int) -> bool:
-        """Durably: a refresh of this generation begins now. False when the generation has moved."""
+    async def intend(self, key: LinkKey, generation: int, *, after: float | None = None) -> bool:
+        """Durably: a refresh of this generation begins now; `after` is the intent that was open when it was
+        read. False when the generation has moved, or another refresh was begun since: of many, one begins."""
 
     async def settle(self, key: LinkKey, generation: int) -> bool:
         """The begun refresh certainly changed nothing at the provider: clear its intent."""
@@ -91,7 +92,7 @@ class Vault(Protocol):
         """Compare-and-set: the new tokens, the next generation, the intent cleared, in one transaction."""
 
     async def end(self, key: LinkKey, generation: int, reason: str) -> bool:
-        """The grant is dead (`revoked`, `rotation_lost`, `expired`): tokens destroyed, a tombstone stays."""
+        """The grant is dead (`revoked`, `rotation_lost`, `expired`, `mismatch`, `cut_off`): tokens destroyed, a tombstone stays."""
 
     async def unlink(self, key: LinkKey) -> None:
         """The person disconnected: the row goes."""

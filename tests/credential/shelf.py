@@ -52,8 +52,13 @@ class MemoryVault:
         self.links[key] = Link(key, generation, account, tokens, now, now, now)
         return self.links[key]
 
-    async def intend(self, key: LinkKey, generation: int) -> bool:
-        return await self._swap(key, generation, intent_at=clock.wall()) is not None
+    async def intend(self, key: LinkKey, generation: int, *, after: float | None = None) -> bool:
+        await self._open()
+        found = self.links.get(key)
+        if found is None or (found.generation, found.intent_at) != (generation, after):
+            return False
+        self.links[key] = replace(found, intent_at=clock.wall())
+        return True
 
     async def settle(self, key: LinkKey, generation: int) -> bool:
         return await self._swap(key, generation, intent_at=None) is not None

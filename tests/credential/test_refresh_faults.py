@@ -103,8 +103,8 @@ async def test_a_pause_before_the_request_stops_it() -> None:
     await world.linked(left=-5)
 
     class Sleeps(MemoryVault):
-        async def intend(self, key: LinkKey, generation: int) -> bool:
-            done = await super().intend(key, generation)
+        async def intend(self, key: LinkKey, generation: int, *, after: float | None = None) -> bool:
+            done = await super().intend(key, generation, after=after)
             stack.enter_context(clock.shifted(mono=16, wall=16))
             return done
 
@@ -204,6 +204,20 @@ async def test_a_store_that_forgets_lets_nobody_ask_twice() -> None:
     hold.set()
     assert (await first).generation == (await second).generation == 2
     assert await world.alive() and world.server.tokens.reuses == 0
+
+
+async def test_without_any_lease_the_database_decides() -> None:
+    """Replicas that do not share a store at all: of ten that read the same, one asks."""
+    world = World()
+    world.server.tokens.rules.leeway = 0.0
+    await world.linked(left=-5)
+    replicas = []
+    for _ in range(10):
+        world.store = MemoryStore()
+        replicas.append(world.replica())
+    found = await asyncio.gather(*(replica.fresh(ANA) for replica in replicas))
+    assert {link.generation for link in found} == {2}
+    assert world.server.asked == 1 and await world.alive()
 
 
 async def test_a_vault_that_is_away_after_the_rotation_is_waited_for() -> None:

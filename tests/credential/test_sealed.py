@@ -88,6 +88,16 @@ async def test_a_refresh_is_begun_and_replaces_the_tokens(vault: Vault) -> None:
     assert (await vault.head(ANA)).scopes == {"fewer"}  # type: ignore[union-attr]
 
 
+async def test_of_many_refreshes_of_a_generation_one_begins(vault: Vault) -> None:
+    """Who read before another began does not begin; who read it as open and old does, once."""
+    await vault.link(ANA, "acc", tokens())
+    begun = await asyncio.gather(*(vault.intend(ANA, 1) for _ in range(8)))
+    assert begun.count(True) == 1
+    found = await live(vault, ANA)
+    begun = await asyncio.gather(*(vault.intend(ANA, 1, after=found.intent_at) for _ in range(8)))
+    assert begun.count(True) == 1
+
+
 async def test_who_comes_late_changes_nothing(vault: Vault) -> None:
     """Every change of a generation that has moved is refused."""
     await vault.link(ANA, "acc", tokens())

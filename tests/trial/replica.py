@@ -86,9 +86,9 @@ class Stumbling(SealedVault):
         self._dice = dice
         self._seconds = seconds
 
-    async def intend(self, key: LinkKey, generation: int) -> bool:
+    async def intend(self, key: LinkKey, generation: int, *, after: float | None = None) -> bool:
         await self._stumble()
-        return await super().intend(key, generation)
+        return await super().intend(key, generation, after=after)
 
     async def replace(self, key: LinkKey, generation: int, tokens: Any) -> Any:
         await self._stumble()
