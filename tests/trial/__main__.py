@@ -93,8 +93,11 @@ def tried(strategies: dict[str, int], first: int, console: Console) -> dict[Cell
         for cell, seed in todo:
             where = f"{'leeway' if cell.leeway else 'strict'}, {'faults' if cell.faults else 'no faults'}"
             progress.update(task, description=f"seed {seed}: {TITLES[cell.strategy]}, {where}")
-            found[cell] += asyncio.run(run(cell, seed, shared))
+            one = asyncio.run(run(cell, seed, shared))
+            found[cell] += one
             progress.advance(task)
+            if not console.is_terminal:
+                console.print(f"seed {seed}: {TITLES[cell.strategy]}, {where}: {one.lost} lost")
     return found
 
 
