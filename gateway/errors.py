@@ -153,6 +153,10 @@ class Unavailable(GatewayError):
         self.part = part
 
 
+class TokenRefused(Unavailable):
+    """Jira refused an access token with HTTP 401, and did nothing: another one may do."""
+
+
 class Sealed(GatewayError):
     """The audit log cannot be written. Left only by a good probe write."""
 

@@ -3,7 +3,8 @@
     no live link          `ConsentRequired` with the address of the connect page, and why it ended
     a new generation      `/myself` is asked once whose it is; another account than the linked one, or
                           one that is not the person's by the site's rule, ends the link
-    refused by Jira       `Refresher.renew`, once; the same token is not given again
+    refused by Jira       `Refresher.renew`, once; the same token is not given again; nor is one that
+                          Jira refuses when it is asked whose it is, as at the start of a process
 
 A grant is kept in this process under (issuer, subject, upstream) and the generation of the link, never
 beyond the access token's end, and every minute the vault is asked which generation is the one: another
@@ -24,7 +25,7 @@ from gateway.credential.match import MatchSettings
 from gateway.credential.refusals import unusable
 from gateway.credential.renewal import Refresher
 from gateway.credential.vault import Link, LinkKey
-from gateway.errors import ConfigError, ConsentRequired, LinkRefused, Unavailable
+from gateway.errors import ConfigError, ConsentRequired, LinkRefused, TokenRefused, Unavailable
 from gateway.model import Account, Caller, Effect, Grant, Person
 from gateway.settings import ClientSettings, CredentialSettings, Field
 from gateway.settings.client import Method
@@ -104,9 +105,10 @@ class LinkedSource(Connecting):
         consent = self._terms.reading if order.effect is Effect.READ else self._terms.writing
         person = Person(order.caller.issuer, order.caller.subject, order.caller.email)
         key = consent.key(person)
-        known = self._kept(key) if order.refused is None else None
+        refused = None if order.refused is None else _generation(order.refused)
+        known = self._kept(key) if refused is None else None
         if known is None:
-            known = await self._looked_up(key, order)
+            known = await self._looked_up(key, order.effect, refused)
         await self._still_theirs(person, known)
         if not consent.scopes <= known.link.tokens.scopes:
             raise self._consent_required("write", order.effect)
@@ -128,14 +130,22 @@ class LinkedSource(Connecting):
         version = self._current.get(key)
         return None if version is None else self._known.get((key, version))
 
-    async def _looked_up(self, key: LinkKey, order: GrantOrder) -> _Known:
-        """The live grant as the vault has it, with whose it is; asked of Jira once a generation."""
+    async def _looked_up(self, key: LinkKey, effect: Effect, refused: int | None) -> _Known:
+        """The live grant as the vault has it, with whose it is; asked of Jira once a generation.
+
+        `refused` is the generation that Jira has refused.
+        """
         before = self._forgotten
-        link = await self._live(key, order)
+        link = await self._live(key, effect, refused)
         version = (link.generation, link.linked_at)
         found = self._known.get((key, version))
         if found is None:
-            found = await self._flight.run((key, version), partial(self._asked, link))
+            try:
+                found = await self._flight.run((key, version), partial(self._asked, link))
+            except TokenRefused:
+                if refused is not None:
+                    raise
+                return await self._looked_up(key, effect, link.generation)
         if before == self._forgotten:
             ends = link.tokens.expires_at - limits.GRANT_SKEW_SECONDS
             self._known.put((key, version), found, until=ends)
@@ -145,15 +155,14 @@ class LinkedSource(Connecting):
     async def _asked(self, link: Link) -> _Known:
         return _Known(link, await self._parts.whose(link.tokens.access.reveal()))
 
-    async def _live(self, key: LinkKey, order: GrantOrder) -> Link:
-        refused = None if order.refused is None else _generation(order.refused)
+    async def _live(self, key: LinkKey, effect: Effect, refused: int | None) -> Link:
         try:
             if refused is None:
                 link = await self._refresher.fresh(key)
             else:
                 link = await self._refresher.renew(key, refused)
         except ConsentRequired as none:
-            raise await self._ended(key, order.effect, none.private) from None
+            raise await self._ended(key, effect, none.private) from None
         if link.key != key:
             raise unusable("the vault gave another person's link")
         if link.tokens.expires_at <= clock.wall():

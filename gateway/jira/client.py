@@ -20,7 +20,7 @@ import msgspec
 import orjson
 
 from gateway import clock, limits
-from gateway.errors import InvalidCall, OutcomeUnknown, Unavailable
+from gateway.errors import InvalidCall, OutcomeUnknown, TokenRefused, Unavailable
 from gateway.http import Ask, Outward, Reply
 from gateway.jira import Json
 from gateway.jira.body import decoded
@@ -80,7 +80,7 @@ class JiraClient:
         return Session(self, grant, heard, renew)
 
     async def account(self, access: str) -> Account:
-        """Whose account that access token is, as `GET myself` says. Raises `Unavailable`."""
+        """Whose account that access token is, as `GET myself` says. Raises `Unavailable`, of a 401 `TokenRefused`."""
         found, _ = await self._myself(access)
         name = found.get("accountId") or found.get("key")
         if not isinstance(name, str) or not name:
@@ -91,6 +91,8 @@ class JiraClient:
         headers = {"Authorization": f"Bearer {access}", "Accept": "application/json"}
         ask = Ask("GET", f"{self.root}myself", headers, seconds=self.seconds)
         reply = await exchange(self.outward, ask, read=True)
+        if reply.status == 401 and not lacks_scope(reply):
+            raise not_them("/myself answered 401", TokenRefused)
         _refuse_failed_sign_in(reply)
         try:
             found = orjson.loads(reply.body) if reply.status == 200 else None
@@ -251,9 +253,9 @@ def _plain_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def not_them(private: str) -> Unavailable:
+def not_them(private: str, kind: type[Unavailable] = Unavailable) -> Unavailable:
     """Jira's answer is not this person's."""
-    return Unavailable(
+    return kind(
         "Jira did not answer as you, so its answer is not used; sign in again, then repeat the call.",
         part="credential",
         private=private,

@@ -385,6 +385,18 @@ async def test_jira_that_cannot_say_whose_it_is(bench: LinkBench) -> None:
     assert (await bench.grant()).id == "jira#1"
 
 
+async def test_a_process_that_begins_with_a_token_that_jira_refuses(bench: LinkBench) -> None:
+    """The one from the vault is renewed once, in the same call; a Jira that refuses that too is what is wrong."""
+    await bench.connect()
+    bench.server.accesses.clear()
+    assert (await bench.grant()).id == "jira#2"
+    bench.server.wrong.myself_status = 401
+    bench.source.forget(ISSUER, "ana")
+    with pytest.raises(Unavailable):
+        await bench.grant()
+    assert [form["grant_type"] for form in bench.server.forms[1:]] == ["refresh_token"] * 2
+
+
 async def test_a_note_of_use_that_fails_stops_nobody(bench: LinkBench) -> None:
     """When it was used is only for show."""
     await bench.connect()
