@@ -1,5 +1,6 @@
 """A real MCP client (the official Python SDK) that signs a person in through OAuth, and the person's browser."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -62,6 +63,8 @@ class Assistant:
     def __init__(self, person: Person, url: str, name: str = "Demo assistant") -> None:
         self.person = person
         self.steps: list[tuple[str, str, int]] = []
+        self.hears: list[Callable[[httpx2.Response], Awaitable[None]]] = []
+        """Called with each response before the SDK acts on it; to be filled before it is connected."""
         self.browser = Browser(person)
         self._url = url
         self._memory = _Memory()
@@ -81,7 +84,12 @@ class Assistant:
             self._url, self._metadata, self._memory, self.browser.open, self.browser.callback
         )
         http = await self._stack.enter_async_context(
-            httpx2.AsyncClient(auth=_Watched(provider, self.steps), trust_env=False, timeout=30)
+            httpx2.AsyncClient(
+                auth=_Watched(provider, self.steps),
+                event_hooks={"response": self.hears},
+                trust_env=False,
+                timeout=30,
+            )
         )
         client = Client(streamable_http_client(self._url, http_client=http))
         self.client = await self._stack.enter_async_context(client)

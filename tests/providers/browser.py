@@ -6,8 +6,9 @@ Everything is plain http on loopback; `verify=False` spares each client 0.1 s of
 
 import base64
 import hashlib
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html.parser import HTMLParser
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
@@ -50,14 +51,40 @@ class Browser:
 
         Raises `Refused` with error `login` when a page comes again with a complaint, or cannot be filled in.
         """
-        reply = await self._http.get(url)
+        landed = await self._go(await self._http.get(url), lambda url: url.startswith(REDIRECT + "?"))
+        query = urlsplit(urljoin(str(landed.url), landed.headers.get("location", ""))).query
+        return {name: values[0] for name, values in parse_qs(query).items()}
+
+    async def visit(self, url: str, base: str) -> httpx2.Response:
+        """Open `url` and go on until a page of the site at `base`, which is left as it is: that page.
+
+        Raises `Refused` as `open` does.
+        """
+        return await self._go(await self._http.get(url), base=base)
+
+    async def send(self, page: httpx2.Response, action: str) -> httpx2.Response:
+        """Send the form of a site's `page` that goes to `action`, and go on to that site's next page."""
+        for tag, inside in re.findall(r"(<form [^>]*>)(.*?)</form>", page.text, re.DOTALL):
+            form = Page.of(f"{tag}{inside}</form>")
+            if urlsplit(form.action).path == action:
+                base = "{0.scheme}://{0.netloc}".format(urlsplit(str(page.url)))
+                return await self._go(await self._post(page, form, form.fields, origin=base), base=base)
+        raise AssertionError(f"no form goes to {action}: {Page.of(page.text).text}")
+
+    async def _go(
+        self, reply: httpx2.Response, end: Callable[[str], bool] = lambda url: False, base: str = "\n"
+    ) -> httpx2.Response:
+        """Follow redirects and fill in pages until a redirect that `end`s it, or a page at `base`."""
+        self._filled.clear()
         for _ in range(STEPS):
             location = reply.headers.get("location")
             if reply.status_code in (301, 302, 303, 307, 308) and location:
                 url = urljoin(str(reply.url), location)
-                if url.startswith(REDIRECT + "?"):
-                    return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+                if end(url):
+                    return reply
                 reply = await self._http.get(url)
+            elif str(reply.url).startswith(base + "/"):
+                return reply
             else:
                 reply = await self._fill(reply)
         raise Refused("login", "the pages lead nowhere")
@@ -69,11 +96,15 @@ class Browser:
         if not page.form or wanted in self._filled:  # the same questions again: an answer was wrong
             raise Refused("login", page.said or f"a page that cannot be filled in: {page.text[:300]}")
         self._filled.add(wanted)
-        fields = {**page.fields, **{name: known[name] for name in wanted}}
+        return await self._post(reply, page, {**page.fields, **{name: known[name] for name in wanted}})
+
+    async def _post(
+        self, reply: httpx2.Response, page: "Page", fields: Mapping[str, str], **headers: str
+    ) -> httpx2.Response:
         return await self._http.post(
             urljoin(str(reply.url), page.action),
             content=urlencode(fields),
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            headers={"Content-Type": "application/x-www-form-urlencoded", **headers},
         )
 
     def _answers(self) -> Mapping[str, str]:

@@ -14,6 +14,8 @@ from typing import Any, Self
 
 import httpx2
 
+from gateway.signin.login import CALLBACK
+from gateway.signin.pages import SIGN_OUT
 from sandbox.idp.exchange import JIRA_SCOPES
 from sandbox.people import Person
 from tests.providers.browser import code_flow, fetched, refreshed
@@ -84,6 +86,23 @@ class Keycloak:
             write_scope="jira:read jira:write",
             outlives=JIRA_TOKEN_SECONDS,
         )
+
+    async def login(self, public_url: str) -> dict[str, Any]:
+        """A client for each gateway, as deploy/keycloak/README.md says."""
+        name = f"{GATEWAY}-sign-in-{public_url.rsplit(':', 1)[1]}"
+        client = {
+            "clientId": name,
+            "secret": SECRET,
+            "publicClient": False,
+            "standardFlowEnabled": True,
+            "directAccessGrantsEnabled": False,
+            "fullScopeAllowed": False,
+            "redirectUris": [public_url + CALLBACK],
+            "attributes": {"post.logout.redirect.uris": public_url + SIGN_OUT},
+            "defaultClientScopes": ["basic", "email"],
+        }
+        await self.admin.post("/clients", client)
+        return {"client_id": name, "client_secret": SECRET, "scopes": ["openid", "email"]}
 
     async def token(
         self, user: str, scope: str = WRITE, *, acr: str | None = None, client: str = ASSISTANT

@@ -18,6 +18,7 @@ import httpx2
 import jwt
 
 from gateway import clock
+from gateway.signin.login import CALLBACK
 from sandbox.idp import GATEWAY_CLIENT_ID, GATEWAY_CLIENT_SECRET
 from tests.providers.browser import code_flow, fetched, post_form, refreshed
 from tests.providers.oidc.process import VERSION, Process
@@ -26,6 +27,8 @@ from tests.providers.provider import ASSISTANT, REDIRECT, WRITE, GatewaySettings
 OTHER_ASSISTANT = "other-assistant"
 GATEWAY_KEY_CLIENT_ID = "jira-agent-gateway-by-key"
 """The gateway as a client that proves itself with a key (`private_key_jwt`, ES256)."""
+SIGN_IN_CLIENT_ID = "jira-agent-gateway-sign-in"
+"""The gateway as the client that signs people in for its pages. Its tokens are for the userinfo endpoint."""
 SERVICE_CLIENT_ID = "reports-service"
 """A service with client credentials for the gateway, that may exchange for `REPORTS` and not for Jira."""
 REPORTS = "https://reports.example.com"
@@ -60,7 +63,11 @@ class OidcProvider:
         self.jira_audience = parties.jira
         self.opaque = f"urn:opaque:{parties.gateway}"
         """`resource` to ask for a token for the gateway that only introspection can read."""
-        self.secrets = {"gateway": GATEWAY_CLIENT_SECRET, "service": secrets.token_urlsafe(24)}
+        self.secrets = {
+            "gateway": GATEWAY_CLIENT_SECRET,
+            "signIn": secrets.token_urlsafe(24),
+            "service": secrets.token_urlsafe(24),
+        }
         self.issuer = self.admin = ""
         self.metadata: dict[str, Any] = {}
         self._port = port
@@ -105,12 +112,14 @@ class OidcProvider:
                 "otherAssistant": OTHER_ASSISTANT,
                 "gateway": GATEWAY_CLIENT_ID,
                 "gatewayKey": GATEWAY_KEY_CLIENT_ID,
+                "signIn": SIGN_IN_CLIENT_ID,
                 "service": SERVICE_CLIENT_ID,
             },
             "secrets": self.secrets,
             # RFC 8252 §7.3: the port of a loopback redirect may be any.
             "redirects": [REDIRECT],
             "callbacks": self._callbacks,
+            "signInCallback": f"http://127.0.0.1{CALLBACK}",
             "clientKeys": self._client_keys,
             "lives": {"access": 900, "jira": 300, "refresh": 30 * 86_400},
             "idJag": self._resource_servers,
@@ -126,6 +135,9 @@ class OidcProvider:
             client_secret=self.secrets["gateway"],
             jira_audience=self.jira_audience,
         )
+
+    async def login(self, public_url: str) -> dict[str, Any]:
+        return {"client_id": SIGN_IN_CLIENT_ID, "client_secret": self.secrets["signIn"]}
 
     async def token(
         self,

@@ -6,9 +6,10 @@ assistant ──token──> gateway ──exchange──> provider
 
 import itertools
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ import httpx2
 from gateway.app import Gateway
 from gateway.audit import months
 from gateway.audit.sqlite import Looking
-from gateway.config import load
+from gateway.config import load, shipped_policies
 from gateway.credential.chosen import ChosenSource
 from gateway.credential.sources.exchange import ExchangeSource
 from sandbox.jira import create_app
@@ -59,35 +60,27 @@ class Answer:
         return str(self.body["result"]["content"][0]["text"])
 
 
-class Place:
-    """`async with Place(folder, make) as place`: provider, Jira and gateway, served on loopback."""
+class Front:
+    """`async with Front(folder, public_url, text) as front`: a gateway of these settings, served on loopback."""
 
-    def __init__(self, folder: Path, make: Callable[[Parties], Provider]) -> None:
+    def __init__(self, folder: Path, public_url: str, text: str) -> None:
         self.folder = folder
-        self._make = make
+        self.public_url = public_url
+        self.url = f"{public_url}/mcp"
+        self._text = text
         self._ids = itertools.count(1)
         self._stack = AsyncExitStack()
-        self.provider: Provider
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            sock = listen("127.0.0.1", 0)
-            self.jira_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-            self.public_url = f"http://127.0.0.1:{free_port('127.0.0.1')}"
-            self.url = f"{self.public_url}/mcp"
-            parties = Parties(gateway=self.url, jira=self.jira_url, folder=self.folder)
-            self.provider = await stack.enter_async_context(self._make(parties))
-            jira = create_app(self.provider.jira_claims, base_url=self.jira_url)
-            self.jira = jira.state
-            await stack.enter_async_context(Served(jira, sock))
             config = self.folder / "gateway.toml"
-            config.write_text(toml(self.provider.settings(), self.public_url, self.jira_url))
+            config.write_text(self._text)
             self.settings = load(config, {})
             self.gateway = Gateway(self.settings)
             served = Served(self.gateway.app, listen("127.0.0.1", self.settings.server.port))
             await stack.enter_async_context(served)
             self.http = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=60))
-            self._stack = stack.pop_all()
+            self._stack.push_async_exit(stack.pop_all())
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -95,16 +88,12 @@ class Place:
 
     @property
     def exchange(self) -> ExchangeSource:
-        """The credential source."""
+        """The credential source, where it exchanges."""
         chosen = self.gateway.sites[0].credentials
         assert isinstance(chosen, ChosenSource)
         source = chosen._offers[0].source
         assert isinstance(source, ExchangeSource)
         return source
-
-    def forget(self, user: str) -> None:
-        """Drop the kept grants of `user`, so that the next call exchanges."""
-        self.exchange.forget(self.provider.issuer, self.provider.subject(user))
 
     async def call(self, bearer: str, tool: str, **arguments: Any) -> Answer:
         """One tools/call over HTTP, in the modern era."""
@@ -142,10 +131,83 @@ class Place:
         return found
 
 
-def toml(provider: GatewaySettings, public_url: str, jira_url: str) -> str:
-    """The gateway.toml of a gateway between `provider` and the Jira at `jira_url`."""
+class Place(Front):
+    """`async with Place(folder, make) as place`: provider, Jira and gateway, served on loopback.
+
+    The rules in force are those of `policies`, a copy of those that ship with the gateway.
+    """
+
+    def __init__(self, folder: Path, make: Callable[[Parties], Provider]) -> None:
+        public_url = f"http://127.0.0.1:{free_port('127.0.0.1')}"
+        super().__init__(folder, public_url, "")
+        self.policies = folder / "policies"
+        self._make = make
+        self.provider: Provider
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            sock = listen("127.0.0.1", 0)
+            self.jira_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+            parties = Parties(gateway=self.url, jira=self.jira_url, folder=self.folder)
+            self.provider = await stack.enter_async_context(self._make(parties))
+            jira = create_app(self.provider.jira_claims, base_url=self.jira_url)
+            self.jira = jira.state
+            await stack.enter_async_context(Served(jira, sock))
+            shutil.copytree(shipped_policies(), self.policies)
+            self._text = toml(self.provider.settings(), self.public_url, self.jira_url, self.policies)
+            self._stack.push_async_exit(stack.pop_all())
+        try:
+            return await super().__aenter__()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    def beside(self, folder: Path, **changes: Any) -> Front:
+        """Another gateway between the two; `changes` are of the provider's settings (`GatewaySettings`)."""
+        public_url = f"http://127.0.0.1:{free_port('127.0.0.1')}"
+        settings = replace(self.provider.settings(), **changes)
+        return Front(folder, public_url, toml(settings, public_url, self.jira_url, self.policies))
+
+    def forget(self, user: str) -> None:
+        """Drop the kept grants of `user`, so that the next call exchanges."""
+        self.exchange.forget(self.provider.issuer, self.provider.subject(user))
+
+
+def toml(provider: GatewaySettings, public_url: str, jira_url: str, policies: Path) -> str:
+    """The gateway.toml of a gateway that exchanges, between `provider` and the Jira at `jira_url`."""
     text = json.dumps  # a JSON string, and a list of them, is also TOML
     resource = f"resource = {text(provider.resource)}" if provider.resource else ""
+    secret = f"client_secret = {text(provider.client_secret)}" if provider.client_secret else ""
+    return f"""\
+{trust(provider, public_url)}
+
+[jira]
+url = {text(jira_url)}
+name = "sandbox"
+
+[jira.credential]
+source = "exchange"
+token_endpoint = {text(provider.token_endpoint)}
+client_id = {text(provider.client_id)}
+client_auth = {text(provider.client_auth)}
+audience = {text(provider.jira_audience)}
+read_scope = {text(provider.read_scope)}
+write_scope = {text(provider.write_scope)}
+harmless_scopes = {text(provider.harmless_scopes)}
+outlives = {provider.outlives}
+{resource}
+{secret}
+{provider.more}
+
+[policy]
+dir = {text(str(policies))}
+
+{RECORD}"""
+
+
+def trust(provider: GatewaySettings, public_url: str) -> str:
+    """The part of a gateway.toml that says where the gateway is and whom it believes."""
+    text = json.dumps
     return f"""\
 [server]
 public_url = {text(public_url)}
@@ -156,24 +218,10 @@ issuer = {text(provider.issuer)}
 profile = {text(provider.profile)}
 audience = {text(provider.audience)}
 beside = {text(provider.beside)}
-{roles_toml()}
+{roles_toml()}"""
 
-[jira]
-url = {text(jira_url)}
-name = "sandbox"
 
-[jira.credential]
-source = "exchange"
-token_endpoint = {text(provider.token_endpoint)}
-client_id = {text(provider.client_id)}
-client_secret = {text(provider.client_secret)}
-audience = {text(provider.jira_audience)}
-read_scope = {text(provider.read_scope)}
-write_scope = {text(provider.write_scope)}
-harmless_scopes = {text(provider.harmless_scopes)}
-outlives = {provider.outlives}
-{resource}
-
+RECORD = """
 [audit]
 dir = "data/audit"
 second = "data/audit-checkpoints"

@@ -95,6 +95,9 @@ class Provider(Protocol):
     def settings(self) -> "GatewaySettings":
         """How a gateway trusts this provider."""
 
+    async def login(self, public_url: str) -> Mapping[str, Any]:
+        """Register the client with which the gateway at `public_url` signs people in: its `login` settings."""
+
     async def token(
         self, user: str, scope: str = WRITE, *, acr: str | None = None, client: str = ASSISTANT
     ) -> Tokens:
@@ -133,6 +136,7 @@ class GatewaySettings:
     client_id: str
     client_secret: str
     jira_audience: str
+    client_auth: str = "client_secret_basic"
     read_scope: str = "read:jira-work"
     write_scope: str = "read:jira-work write:jira-work"
     harmless_scopes: tuple[str, ...] = ()
@@ -143,3 +147,5 @@ class GatewaySettings:
     """Audiences that may stand beside the gateway's."""
     resource: str = ""
     """RFC 8707 `resource` that the exchange sends besides `audience`."""
+    more: str = ""
+    """More lines of `[jira.credential]`, and tables below it."""

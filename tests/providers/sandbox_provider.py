@@ -52,6 +52,10 @@ class SandboxProvider:
             jira_audience=self.jira_audience,
         )
 
+    async def login(self, public_url: str) -> dict[str, Any]:
+        """The gateway's client, whose answers may go to any port of loopback."""
+        return {"client_id": GATEWAY_CLIENT_ID, "client_secret": GATEWAY_CLIENT_SECRET}
+
     async def token(
         self, user: str, scope: str = WRITE, *, acr: str | None = None, client: str = ASSISTANT
     ) -> Tokens:

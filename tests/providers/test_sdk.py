@@ -6,6 +6,7 @@ It is registered beforehand, as companies do; what it does with our challenges i
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx2
 import pytest
 from mcp.client.auth import AuthorizationCodeResult
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
@@ -31,6 +32,9 @@ class AtTheBrowser:
         self._landed: dict[str, str] = {}
         self.opened: list[str] = []
 
+    async def heard(self, response: httpx2.Response) -> None:
+        """Each response before the SDK acts on it."""
+
     async def open(self, url: str) -> None:
         """The authorization request, gone through to its end."""
         self.opened.append(url)
@@ -46,11 +50,14 @@ class AtTheBrowser:
 
 
 @asynccontextmanager
-async def assistant(place: Place, user: str, token: str = "") -> AsyncIterator[tuple[Assistant, list[str]]]:
+async def assistant(
+    place: Place, user: str, token: str = "", at: AtTheBrowser | None = None
+) -> AsyncIterator[tuple[Assistant, list[str]]]:
     """An assistant of `user`, and the authorization requests that it opens; it starts with `token`, if any."""
     one = Assistant(PEOPLE[user], place.url)
-    at = AtTheBrowser(PEOPLE[user])
+    at = at or AtTheBrowser(PEOPLE[user])
     one.browser = at  # type: ignore[assignment]
+    one.hears.append(at.heard)
     one._memory.client = OAuthClientInformationFull.model_validate(
         {"client_id": ASSISTANT, "redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"}
     )

@@ -30,7 +30,7 @@ export const exchangeTargets = ({ clients, jira, reports }) => ({
   [clients.service]: { [reports]: REPORTS_WORTH },
 });
 
-function registered({ clients, secrets, callbacks, redirects, clientKeys }) {
+function registered({ clients, secrets, callbacks, signInCallback, redirects, clientKeys }) {
   const agent = { application_type: 'native', token_endpoint_auth_method: 'none', grant_types: CODE, redirect_uris: redirects };
   const gateway = { application_type: 'native', grant_types: [...CODE, EXCHANGE], redirect_uris: callbacks };
   return [
@@ -41,6 +41,10 @@ function registered({ clients, secrets, callbacks, redirects, clientKeys }) {
       ...gateway, ...clientKeys, client_id: clients.gatewayKey,
       token_endpoint_auth_method: 'private_key_jwt', token_endpoint_auth_signing_alg: 'ES256',
     }] : []),
+    {
+      application_type: 'native', client_id: clients.signIn, client_secret: secrets.signIn,
+      grant_types: ['authorization_code'], redirect_uris: [signInCallback],
+    },
     {
       client_id: clients.service, client_secret: secrets.service, redirect_uris: [], response_types: [],
       grant_types: ['client_credentials', EXCHANGE],
@@ -97,7 +101,10 @@ function features(idp) {
     revocation: { enabled: true, allowedPolicy: (ctx, client, token) => token.clientId === client.clientId },
     resourceIndicators: {
       enabled: true,
-      defaultResource: (ctx, client, several) => several ?? idp.gateway,
+      // Who only signs people in gets a token for the userinfo endpoint.
+      defaultResource: (ctx, client, several) => (
+        several ?? (client.clientId === idp.clients.signIn ? undefined : idp.gateway)
+      ),
       getResourceServerInfo: (ctx, indicator, client) => {
         const known = idp.resource(indicator);
         // A token for Jira comes from an exchange; nobody signs in for one.
