@@ -1,11 +1,15 @@
 """A `JiraSession` at a Data Center: Cloud's requests in, Cloud's answers out, v2 on the wire."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+
+import orjson
 
 from gateway.errors import InvalidCall, JiraRefused
 from gateway.http import Reply
 from gateway.jira import Json
+from gateway.jira.adf import SHORT
 from gateway.jira.client import Session
 from gateway.jira.datacenter import answers, requests
 from gateway.jira.errors import UNSEEN_VALUE
@@ -26,7 +30,8 @@ class DataCenterSession(Session):
         if path == ("project", "search"):
             found = answers.project_page(await super().get("project"), params or {})
         else:
-            found = answers.translated(path, await super().get(*path, params=params))
+            told = await super().get(*path, params=params)
+            found = await _turned(lambda: answers.translated(path, told), told)
         return found if form is Any else checked(found, form)
 
     async def post(self, *path: str, json: Json) -> Json:
@@ -52,7 +57,7 @@ class DataCenterSession(Session):
     async def _worded(self, json: Json) -> Json:
         """`json` as v2 takes it: bodies as wiki text, people by name."""
         names = {account: await self._name(account) for account in requests.accounts(json)}
-        return requests.worded(json, names)
+        return await _turned(lambda: requests.worded(json, names), json)
 
     async def _name(self, account: str) -> str:
         """The user name to a key (`GET user?key=`); a name may change, and one person's key may be another's name."""
@@ -72,3 +77,8 @@ class DataCenterSession(Session):
         reply = await super()._send(method, url, json, read=read)
         page = reply.status == 200 and reply.said("Content-Type").lower().startswith("text/html")
         return Reply(401, reply.headers, b"") if read and page else reply
+
+
+async def _turned(work: Callable[[], Json], of: Json) -> Json:
+    """What `work` makes of `of`, in a thread where it is long: the longest text takes a fifth of a second."""
+    return work() if len(orjson.dumps(of)) <= SHORT else await asyncio.to_thread(work)
