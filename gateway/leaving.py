@@ -7,6 +7,8 @@ from gateway.errors import Unavailable
 from gateway.identity.revocation import Revocation, Revocations
 
 KILLED = "killed"
+CUT_OFF = "cut_off"
+"""Why their grants ended."""
 FOR_GOOD = frozenset({KILLED, "account-disabled", "account-purged"})
 """Reasons for which also the grants that a person linked are destroyed."""
 
@@ -23,9 +25,9 @@ async def end_grants(issuer: str, subject: str, vault: Vault) -> int:
     """Destroy every linked grant of that person; how many. Raises `Unavailable` when one is left."""
     live = [head for head in await vault.of(issuer, subject) if not head.ended]
     for head in live:
-        if not await vault.end(head.key, head.generation, "revoked"):
+        if not await vault.end(head.key, head.generation, CUT_OFF):
             now = await vault.head(head.key)  # refreshed at that very moment
-            if now is not None and not now.ended and not await vault.end(now.key, now.generation, "revoked"):
+            if now is not None and not now.ended and not await vault.end(now.key, now.generation, CUT_OFF):
                 raise Unavailable(
                     "A grant is being refreshed at this moment; run the command again.", part="vault"
                 )

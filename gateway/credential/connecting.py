@@ -215,8 +215,9 @@ class Connecting:
         return any((key.issuer, key.subject) != (person.issuer, person.subject) for key in held)
 
     async def _keep(self, person: Person, consent: Consent, tokens: TokenSet, account: Account) -> None:
-        """In the vault and on record, or neither."""
+        """In the vault and on record, or neither; then what was there before is there again."""
         key = consent.key(person)
+        old = await self._vault.read(key)
         await self._vault.link(key, account.id, tokens)
         self.forget(person.issuer, person.subject)
         try:
@@ -224,7 +225,10 @@ class Connecting:
             scopes = " ".join(sorted(tokens.scopes))
             await self._event("link.made", key, account=account.id, scopes=scopes)
         except BaseException:
-            await self._vault.unlink(key)
+            if old is None:
+                await self._vault.unlink(key)
+            else:
+                await self._vault.link(key, old.account, old.tokens)
             self.forget(person.issuer, person.subject)
             raise
 

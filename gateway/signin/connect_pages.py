@@ -32,6 +32,8 @@ _ENDED = {
     "revoked": "Jira withdrew it, for example because you removed the app or changed your password.",
     "rotation_lost": "Its renewal was interrupted, and Jira no longer takes what we hold.",
     "expired": "It reached its longest life.",
+    "mismatch": "The account is not yours by this gateway's rules.",
+    "cut_off": "It was ended by your company.",
 }
 
 

@@ -596,6 +596,23 @@ async def test_a_link_that_cannot_be_put_on_record_is_none(bench: LinkBench) -> 
     assert bench.vault.links == {}
 
 
+async def test_a_connection_that_cannot_be_renewed_on_record_is_as_it_was(bench: LinkBench) -> None:
+    """Who connects once more while the record is closed keeps what they had."""
+    await bench.connect()
+    (before,) = bench.vault.links.values()
+
+    async def sealed(kind: str, **fields: object) -> None:
+        raise Sealed("disk full")
+
+    source = LinkedSource(bench.source._terms, replace(bench.parts, events=sealed), bench.refresher)
+    bench.source = source
+    with pytest.raises(Sealed):
+        await bench.connect()
+    (after,) = bench.vault.links.values()
+    assert after.tokens.refresh is not None and before.tokens.refresh is not None
+    assert after.tokens.refresh.reveal() == before.tokens.refresh.reveal()
+
+
 async def test_disconnecting(bench: LinkBench) -> None:
     """The row goes at once, here too, and that is on record once."""
     await bench.connect()
