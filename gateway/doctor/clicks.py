@@ -27,7 +27,8 @@ GENERIC: Mapping[str, str] = {
     "`urn:ietf:params:oauth:grant-type:token-exchange` for Jira's audience.",
     "answer": "Correct `audience` and the scopes of `jira.credential`, or what the provider's exchange gives.",
     "endpoint": "Correct `token_endpoint`, and let the gateway's machine reach it.",
-    "redirect": "Register this address as redirect URI of the login client, letter for letter.",
+    "redirect": "Register this address as redirect URI of the login client, letter for letter; and see that "
+    "`login.client_id` is that client.",
     "introspection": "Correct `introspection.endpoint`, its client and its secret.",
     "events": "Let the provider push events (RFC 8935) to this address, for this audience.",
     "directory": "Correct `directory`, and what its client may read.",
@@ -80,8 +81,8 @@ _OKTA: Mapping[str, str] = {
     "exchange": "Applications > the gateway's service app > General > Grant type > Advanced: *Token Exchange*; then "
     "Security > API > Authorization Servers > Access Policies: a rule for this app with the grant *Token Exchange*.",
     "redirect": "Applications > the login app > General > Sign-in redirect URIs: add this address.",
-    "events": "Security > Device Integrations > Shared signals sends to Okta only; use Workflows or event hooks, or "
-    "short lives.",
+    "events": "Okta's transmitter (SSF, early access) signs as the org, not as a custom authorization server, so its "
+    "events are refused here: leave `events` off and set short lives (Access Policies > Rules).",
     "person": "Security > API > Authorization Servers > Access Policies: a rule whose people include this one; and "
     "assign them to the app (Applications > the app > Assignments).",
 }
@@ -129,8 +130,9 @@ _AUTH0: Mapping[str, str] = {
     "groups": "Actions > Library > a Post-Login action that sets a namespaced claim "
     "(`api.accessToken.setCustomClaim`), in the Login flow; the same name in `groups`.",
     "client": "Applications > the gateway's > Credentials.",
-    "exchange": "Applications > APIs > Jira's API > Machine to Machine / Application Access: authorise the gateway's "
-    "client, and switch on-behalf-of token exchange on for it.",
+    "exchange": "The gateway's client must be a *custom API client* (`app_type` `resource_server`, "
+    "`resource_server_identifier` the gateway's API) with on-behalf-of token exchange switched on and a client grant "
+    "for Jira's API (Applications > APIs > Jira's API > Application Access).",
     "redirect": "Applications > the login app > Settings > Allowed Callback URLs: add this address.",
     "person": "Applications > APIs > Jira's API > Permissions, by a role of the person (RBAC).",
 }

@@ -66,7 +66,8 @@ async def _redirect(patient: Patient, order: Login, endpoint: str) -> Line:
         return note(
             what, f"the provider goes on to {_place(to)}, so it is not known", f"Look that {back} is there."
         )
-    found = f"status {reply.status}: the provider does not send browsers to {back}{_said(reply)}"
+    refused = f"the provider does not send browsers of {order.client_id} to {back}"
+    found = f"status {reply.status}: {refused}{_said(reply)}"
     return wrong(what, found, patient.click("redirect"))
 
 

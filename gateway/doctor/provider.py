@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway import limits
+from gateway import clock, limits
 from gateway.doctor import Line, good, listed, note, seconds, wrong
 from gateway.doctor.ear import Heard
 from gateway.doctor.patient import Patient
@@ -35,6 +35,9 @@ def watch(patient: Patient) -> Line:
             ahead = _by_token(heard)
         if ahead is not None:
             return _clock(patient, ahead)
+    born = _issued(patient.bearer or "")
+    if born is not None and born > clock.wall() + DATE_SECONDS:  # nothing is issued in the future
+        return _clock(patient, born - clock.wall())
     return note(
         "clock", "its answers carry no `Date`", "Compare the clocks, or give --token: an exchange shows it."
     )
@@ -132,12 +135,16 @@ def _by_date(heard: Heard) -> float | None:
 
 
 def _by_token(heard: Heard) -> float | None:
-    token = heard.body.get("access_token")
+    issued = _issued(heard.body.get("access_token"))
+    return None if issued is None else issued + DATE_SECONDS / 2 - heard.at
+
+
+def _issued(token: Any) -> float | None:
+    """`iat` of what may be a token."""
     try:
-        issued = seconds(parse(token).claims.get("iat")) if isinstance(token, str) else None
+        return seconds(parse(token).claims.get("iat")) if isinstance(token, str) else None
     except JoseError:
         return None
-    return None if issued is None else issued + DATE_SECONDS / 2 - heard.at
 
 
 def _origin(url: str) -> str:

@@ -15,7 +15,7 @@ PERMISSIONS: Mapping[str, str] = {
     "ASSIGN_ISSUES": "assign",
     "ADD_COMMENTS": "comment",
     "DELETE_ISSUES": "delete",
-    "ADMINISTER_PROJECTS": "administer",
+    "ADMINISTER_PROJECTS": "admin",
 }
 """What tools need, as Jira names it (REST `mypermissions`), and in a word."""
 

@@ -81,7 +81,8 @@ async def _known(sitting: _Sitting, bearer: Bearer) -> Caller | None:
     claims: Mapping[str, Any] = {} if opaque(bearer) else _claims(bearer)
     names = {caller.subject, *caller.subject.split(":"), caller.email, *(claims.get(name) for name in NAMES)}
     if sitting.name.lower() not in {str(name).lower() for name in names if name}:
-        found = f"it is not of {sitting.name}, but of {claims.get('preferred_username') or caller.subject}"
+        whose = claims.get("preferred_username") or caller.email or caller.subject
+        found = f"it is not of {sitting.name}, but of {whose}"
         sitting.lines.append(
             wrong("token", found, f"Take a token of {sitting.name}, or look at the one who it is of.")
         )

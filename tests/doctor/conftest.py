@@ -1,0 +1,5 @@
+"""The clinic for every test here."""
+
+from tests.doctor.clinic import clinic, ward
+
+__all__ = ["clinic", "ward"]
