@@ -272,7 +272,7 @@ async def test_after_a_cancelled_request_the_pool_is_clean(outward: Outward) -> 
 
 @HOSTS
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_an_answer(outward: Outward, host: str, status: int) -> None:
+async def test_pitfall_12_a_redirect_is_an_answer(outward: Outward, host: str, status: int) -> None:
     """It is not followed, and the credential goes nowhere else (F9)."""
     async with Loopback(ok) as elsewhere:
 

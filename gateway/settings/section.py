@@ -1,10 +1,14 @@
 """What the sections of the settings are made of."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
+
+_PLAIN = re.compile(r"[A-Za-z0-9:/._~%\[\]-]+")
+"""What an address is made of. We publish addresses, and some clients hand them to a shell (CVE-2025-6514)."""
 
 
 def _plain_url(value: str) -> str:
@@ -16,6 +20,8 @@ def _plain_url(value: str) -> str:
         raise ValueError("must be https:// (plain http is allowed on loopback only)")
     if parts.query or parts.fragment or parts.username:
         raise ValueError("must have no query, fragment or user name")
+    if not _PLAIN.fullmatch(value):
+        raise ValueError("must hold only ASCII letters, digits and `:/._~%[]-`")
     return value
 
 

@@ -129,7 +129,7 @@ async def test_a_grant_is_not_kept_to_its_last_second(bench: Bench) -> None:
     assert len(bench.idp.exchanges) == 2
 
 
-async def test_a_kept_grant_ends_with_the_token_at_hand(bench: Bench) -> None:
+async def test_pitfall_29_a_kept_grant_ends_with_the_token_at_hand(bench: Bench) -> None:
     """It never outlives the caller's token, whichever token it was obtained with."""
     await bench.grant(await bench.caller(exp=int(time.time()) + 300))
     short = await bench.caller(exp=int(time.time()) + 60)
@@ -187,7 +187,7 @@ async def test_expires_in_only_shortens(bench: Bench) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-async def test_a_wrong_answer_is_thrown_away(bench: Bench, faults: Faults, why: str) -> None:
+async def test_pitfall_20_a_wrong_answer_is_thrown_away(bench: Bench, faults: Faults, why: str) -> None:
     """The reason is named in private, and nothing else is tried (F16)."""
     await bench.caller()
     bench.idp.faults = faults
@@ -198,7 +198,7 @@ async def test_a_wrong_answer_is_thrown_away(bench: Bench, faults: Faults, why: 
     assert why in private
 
 
-async def test_the_callers_own_token_is_no_answer(bench: Bench) -> None:
+async def test_pitfall_01_the_callers_own_token_is_no_answer(bench: Bench) -> None:
     """A provider that hands the subject token back gets it passed through to nobody."""
     caller = await bench.caller()
     bench.idp.faults.answer = {"access_token": caller.token.reveal()}
@@ -378,7 +378,7 @@ async def test_one_tokens_refusal_is_not_anothers(bench: Bench) -> None:
     assert await alive
 
 
-async def test_two_people_interleaved_never_mix(bench: Bench) -> None:
+async def test_pitfall_05_two_people_interleaved_never_mix(bench: Bench) -> None:
     """2 people, 200 calls each, mixed, with delays, kept grants and forgotten ones (F33)."""
     people = {name: await bench.caller(sub=name) for name in ("ana", "bo")}
     tokens = {name: [Secret(bench.idp.mint(sub=name, jti=str(n))) for n in range(5)] for name in people}

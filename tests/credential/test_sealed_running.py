@@ -278,7 +278,7 @@ def settings(linked: bool, vault: Vault) -> Settings:
     return Settings.model_construct(jira=(site,), vault=vault)
 
 
-def test_without_a_key_nobody_can_link(tmp_path: Path) -> None:
+def test_pitfall_22_without_a_key_nobody_can_link(tmp_path: Path) -> None:
     """A source that keeps grants and no key: the gateway does not start, and says how to make one."""
     database = Database(f"sqlite:///{tmp_path}/g.db")
     with pytest.raises(ConfigError, match=r"at cloud.*vault rotate"):

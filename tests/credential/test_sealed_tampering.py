@@ -76,7 +76,7 @@ async def refused(vault: Vault, key: LinkKey, *why: str) -> None:
     "whose", [BEN, ELSEWHERE, SECOND, TENANT], ids=["user", "issuer", "upstream", "tenant"]
 )
 @pytest.mark.parametrize("known", [True, False], ids=["keys in memory", "keys not in memory"])
-async def test_a_row_in_the_place_of_another(
+async def test_pitfall_22_a_row_in_the_place_of_another(
     vault: SealedVault, database: Database, whose: LinkKey, known: bool
 ) -> None:
     """Ana's tokens copied into another row, and another row's into hers."""

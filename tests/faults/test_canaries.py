@@ -23,7 +23,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-async def test_no_secret_is_anywhere_else(
+async def test_pitfall_23_no_secret_is_anywhere_else(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,

@@ -37,7 +37,7 @@ async def world(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
         yield world
 
 
-async def test_no_answer_crosses_over(world: World) -> None:
+async def test_pitfall_05_no_answer_crosses_over(world: World) -> None:
     """500 interleaved calls with a tenth of Jira's answers late, cookied, refused or broken (F33, F10)."""
     chance = random.Random(SEED)
     troubles = [

@@ -309,7 +309,7 @@ async def test_state_names_the_trouble_and_heals(keys: IssuerKeys, idp: Idp) -> 
         ({"jwks_uri": "https://keys.test/keys"}, "not allowed"),
     ],
 )
-async def test_metadata_that_is_not_believed(
+async def test_pitfall_11_metadata_that_is_not_believed(
     gate: TokenAuthenticator, idp: Idp, metadata: dict[str, object], why: str
 ) -> None:
     """The issuer must name itself, and its keys must be on its own origin (RFC 8414 §3.3)."""

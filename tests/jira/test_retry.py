@@ -172,7 +172,7 @@ async def test_too_much_is_refused_once(connect: Connect, bad: Answer) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_redirects_are_not_followed(connect: Connect, status: int) -> None:
+async def test_pitfall_12_redirects_are_not_followed(connect: Connect, status: int) -> None:
     """F9: the grant goes nowhere else."""
     async with Server(GOOD) as elsewhere:
         location = {"Location": f"{elsewhere.url}/rest/api/3/issue/OPEN-1"}

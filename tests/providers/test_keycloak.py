@@ -306,7 +306,7 @@ async def test_a_token_bound_to_a_key_is_refused_by_both(place: Place) -> None:
     assert (await place.call(bound.access, "jira_whoami")).status == 401
 
 
-async def test_without_the_enforcer_an_exchange_gains_scopes(place: Place) -> None:
+async def test_pitfall_20_without_the_enforcer_an_exchange_gains_scopes(place: Place) -> None:
     """Which is why the realm has it; our own checks stand all the same."""
     reading = await place.provider.token("bo", READ)
     async with without_enforcer(keycloak(place)):
