@@ -52,7 +52,7 @@ STEPS = range(1, 10)
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
-async def test_a_crash_at_any_step_loses_nothing_with_a_leeway(step: int, late: bool) -> None:
+async def test_pitfall_21_a_crash_at_any_step_loses_nothing_with_a_leeway(step: int, late: bool) -> None:
     """A lease later another replica sweeps; the grant is alive and the access token good."""
     world = World()
     await world.linked(left=-5)
@@ -97,7 +97,7 @@ async def test_after_a_crash_the_next_call_waits_no_longer_than_the_lease(step: 
         assert (await world.replica(pace=PACE).fresh(ANA)).generation == 2
 
 
-async def test_a_pause_before_the_request_stops_it() -> None:
+async def test_pitfall_21_a_pause_before_the_request_stops_it() -> None:
     """The process slept for more than half of its lease after the intent: it does not ask any more."""
     world = World()
     await world.linked(left=-5)
@@ -188,7 +188,7 @@ async def test_a_holder_paused_before_its_request_loses_nothing_with_a_leeway() 
     assert world.server.tokens.reuses == 0
 
 
-async def test_a_store_that_forgets_lets_nobody_ask_twice() -> None:
+async def test_pitfall_21_a_store_that_forgets_lets_nobody_ask_twice() -> None:
     """Redis restarted empty in the middle: the open intent in the database keeps the others away."""
     world = World()
     world.server.tokens.rules.leeway = 0.0
