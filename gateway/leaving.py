@@ -13,12 +13,14 @@ FOR_GOOD = frozenset({KILLED, "account-disabled", "account-purged"})
 """Reasons for which also the grants that a person linked are destroyed."""
 
 
-async def cut_off(found: Iterable[Revocation], revocations: Revocations, vault: Vault | None) -> None:
-    """Refuse them from now on, then end the grants of those who leave for good. Raises `Unavailable`."""
+async def cut_off(found: Iterable[Revocation], revocations: Revocations, vault: Vault | None) -> int:
+    """Refuse them from now on, then end the grants of those who leave for good; how many. Raises `Unavailable`."""
+    ended = 0
     for one in found:
         await revocations.add(one)
         if vault is not None and one.kind == "user" and one.reason in FOR_GOOD:
-            await end_grants(one.issuer, one.subject, vault)
+            ended += await end_grants(one.issuer, one.subject, vault)
+    return ended
 
 
 async def end_grants(issuer: str, subject: str, vault: Vault) -> int:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from typing import cast
-from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
@@ -72,7 +71,7 @@ class Providers:
         self._revocations = revocations
         self._outward = outward
         self.issuers = issuer_names(settings)
-        self.vendors = {_name(one): one.profile for one in settings.identity.issuers}
+        self.vendors = {one.short: one.profile for one in settings.identity.issuers}
         self.keys = key_ring(self.profiles(PATH), outward)
         self._directories = {
             one.issuer: CachedGroups(group_source(one.directory, one.issuer, outward))
@@ -172,7 +171,7 @@ class Site:
             policy=self.policy,
             credentials=self.credentials,
             jira=self.jira,
-            audit=common.audit,
+            audit=common.audit.at(site.name),
             gate=common.gate,
         )
         self.endpoint = McpEndpoint(
@@ -231,8 +230,16 @@ class Site:
 
 
 def _offer(order: CredentialSettings, parts: Parts) -> Offer:
-    source: CredentialSource = import_module(f"{SOURCES}.{order.source}").build(order, parts)
     named: Iterable[str] = order.issuers or parts.issuers
+    unknown = [name for name in named if name not in parts.issuers]
+    if unknown:
+        raise ConfigError(
+            [
+                f"jira.credential.issuers ({parts.site}): there is no provider named {unknown[0]}; "
+                f"choose from {', '.join(parts.issuers)}."
+            ]
+        )
+    source: CredentialSource = import_module(f"{SOURCES}.{order.source}").build(order, parts)
     return Offer(source, frozenset(parts.issuers[name] for name in named), order.programs)
 
 
@@ -248,11 +255,7 @@ def _shared_key(site: JiraSite, purpose: bytes) -> bytes | None:
 
 def issuer_names(settings: Settings) -> dict[str, str]:
     """The short name of each provider -> its issuer identifier."""
-    return {_name(one): one.issuer for one in settings.identity.issuers}
-
-
-def _name(issuer: Issuer) -> str:
-    return issuer.name or str(urlsplit(issuer.issuer).hostname)
+    return {one.short: one.issuer for one in settings.identity.issuers}
 
 
 def _profile(issuer: Issuer, address: str) -> IssuerProfile:

@@ -13,7 +13,7 @@ public_url = "https://gateway.example.com"
 [[identity.issuers]]
 issuer = "https://idp.example.com/realms/a"
 [[identity.issuers]]
-issuer = "https://idp.example.com/realms/b"
+issuer = "https://idp2.example.com/realms/b"
 [jira]
 url = "https://jira.example.com"
 [jira.credential]
@@ -82,7 +82,7 @@ def test_the_environment_stands_over_the_file(file: Path, tmp_path: Path) -> Non
         ('url = "https://jira', 'url = "http://jira', "jira.url: must be https://"),
         ("[jira]", '[jira]\nname = "Ji ra"', ":9: jira.name"),
         ("realms/b", "realms/b?x", ":7: identity.issuers.1.issuer: must have no"),
-        ("realms/b", "realms/a", "each `identity.issuers.issuer` must be another one"),
+        ("idp2.example.com/realms/b", "idp.example.com/realms/a", "each `identity.issuers.issuer` must be another one"),
         (
             "token_endpoint",
             'source = "magic"\ntoken_endpoint',

@@ -48,11 +48,13 @@ class _Stage(Enum):
 class Trail:
     """See the module. Made by `Recorder.trail`; used by one task."""
 
-    def __init__(self, recorder: "Recorder", request: ToolRequest) -> None:
+    def __init__(self, recorder: "Recorder", request: ToolRequest, site: str = "") -> None:
         self._recorder = recorder
         self._began = clock.mono()
         self.id = request.call_id or secrets.token_hex(8)
         self._told = record.of_request(request, self.id)
+        if site:
+            self._told["site"] = site
         self._request = request
         self._known = False
         self._call: ToolCall | None = None
@@ -181,6 +183,22 @@ class Trail:
         return {"latency_ms": round((clock.mono() - self._began) * 1000, 3)}
 
 
+class SiteRecorder:
+    """Opens trails that say at which site the call is."""
+
+    def __init__(self, recorder: "Recorder", site: str) -> None:
+        self._recorder = recorder
+        self._site = site
+
+    def trail(self, request: ToolRequest) -> Trail:
+        """The trail of one call at this site."""
+        return Trail(self._recorder, request, self._site)
+
+    def stranger(self, source: str, code: str) -> None:
+        """Count one failed authentication from `source`."""
+        self._recorder.stranger(source, code)
+
+
 class Recorder:
     """Opens trails, records events, and tells of strangers. `key` makes the digests of free text."""
 
@@ -199,6 +217,10 @@ class Recorder:
     def trail(self, request: ToolRequest) -> Trail:
         """The trail of one call; entering it raises `Sealed` while the log is sealed."""
         return Trail(self, request)
+
+    def at(self, site: str) -> "SiteRecorder":
+        """The same record, for the calls at one site."""
+        return SiteRecorder(self, site)
 
     def stranger(self, source: str, code: str) -> None:
         """Count one failed authentication from `source`; it is told once a minute with the others."""

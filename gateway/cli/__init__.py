@@ -164,10 +164,14 @@ def _add_kill(commands: Any) -> None:
     kill = _leaf(commands, "kill", "gateway.cli.kill:kill", text)
     kill.add_argument("--config", type=Path, default=Path("gateway.toml"), metavar="FILE")
     whom = kill.add_mutually_exclusive_group(required=True)
-    whom.add_argument("--user", metavar="SUBJECT", help="the person, as their provider's tokens name them")
-    whom.add_argument("--client", metavar="ID", help="the assistant's OAuth client id")
-    whom.add_argument("--agent", metavar="NAME", help="the acting agent (`act.sub` of its tokens)")
-    kill.add_argument("--issuer", metavar="NAME", help="the person's provider, where there are several")
+    whom.add_argument(
+        "--user", type=_named, metavar="SUBJECT", help="the person, as their provider's tokens name them"
+    )
+    whom.add_argument("--client", type=_named, metavar="ID", help="the assistant's OAuth client id")
+    whom.add_argument(
+        "--agent", type=_named, metavar="NAME", help="the acting agent (`act.sub` of its tokens)"
+    )
+    kill.add_argument("--issuer", metavar="NAME", help="the provider, where there are several")
     how = kill.add_mutually_exclusive_group()
     how.add_argument("--keep-out", action="store_true", help="refuse also what is issued later, until lifted")
     how.add_argument("--lift", action="store_true", help="let them in again")
@@ -202,7 +206,9 @@ def _add_secrets(commands: Any) -> None:
 def _add_doctor(commands: Any) -> None:
     doctor = commands.add_parser("doctor", help="Compare the settings with the live provider and Jira.")
     kinds = doctor.add_subparsers(dest="doctor_command", required=True, metavar="idp|user")
-    idp = _leaf(kinds, "idp", "gateway.cli.doctor:idp", "Check a provider: what is wrong, and where to click.")
+    idp = _leaf(
+        kinds, "idp", "gateway.cli.doctor:idp", "Check a provider: what is wrong, and where to click."
+    )
     idp.add_argument("name", nargs="?", metavar="NAME", help="a provider of the settings; default: all")
     text = "One person side by side: groups at the provider, roles here, groups and permissions in Jira."
     user = _leaf(kinds, "user", "gateway.cli.doctor:user", text)
@@ -211,6 +217,12 @@ def _add_doctor(commands: Any) -> None:
     for leaf in (idp, user):
         leaf.add_argument("--token", metavar="FILE", help="an assistant's token; - for standard input")
         leaf.add_argument("--config", type=Path, default=Path("gateway.toml"), metavar="FILE")
+
+
+def _named(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("say whom; it is empty")
+    return text
 
 
 def _port_base(text: str) -> int:

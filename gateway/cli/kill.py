@@ -18,30 +18,37 @@ from gateway.leaving import KILLED, cut_off
 from gateway.site import issuer_names
 from gateway.store.sql import Database
 
-LIFT = "lifted"
-
 
 def kill(arguments: argparse.Namespace) -> int:
     """`kill (--user SUBJECT [--issuer NAME] | --client ID | --agent NAME) [--keep-out | --lift]`."""
     settings = load(arguments.config)
     one = _revocation(arguments, settings)
-    asyncio.run(_cut(settings, one))
+    ended = asyncio.run(_cut(settings, one))
     if arguments.json:
-        told = {"kind": one.kind, "issuer": one.issuer, "subject": one.subject, "client": one.client}
-        print(orjson.dumps({**told, "reason": one.reason, "keep_out": one.not_before == math.inf}).decode())
+        told: dict[str, object] = {
+            "kind": one.kind,
+            "issuer": one.issuer,
+            "subject": one.subject,
+            "client": one.client,
+        }
+        told |= {"reason": one.reason, "keep_out": one.not_before == math.inf, "disconnected": ended}
+        print(orjson.dumps(told).decode())
         return GOOD
-    print(_sentence(one), file=sys.stderr)
+    print(_sentence(one, ended), file=sys.stderr)
     return GOOD
 
 
 def _revocation(arguments: argparse.Namespace, settings: Settings) -> Revocation:
-    not_before = LIFTED if arguments.lift else math.inf if arguments.keep_out else clock.wall()
-    reason = LIFT if arguments.lift else KILLED
-    if arguments.user:
+    not_before = math.inf if arguments.keep_out else clock.wall()
+    reason = LIFTED if arguments.lift else KILLED
+    if arguments.user is not None:
         issuer = _issuer(arguments.issuer, settings)
         return Revocation("user", not_before, issuer, arguments.user, reason=reason)
-    if arguments.client:
-        return Revocation("client", not_before, client=arguments.client, reason=reason)
+    issuer = "" if arguments.issuer is None else _issuer(arguments.issuer, settings)
+    if arguments.client is not None:
+        return Revocation("client", not_before, issuer, client=arguments.client, reason=reason)
+    if issuer:
+        raise ConfigError(["--issuer: an agent is the same at every provider; leave it out."])
     return Revocation("agent", not_before, client=arguments.agent, reason=reason)
 
 
@@ -55,19 +62,20 @@ def _issuer(name: str | None, settings: Settings) -> str:
     return known[name]
 
 
-async def _cut(settings: Settings, one: Revocation) -> None:
+async def _cut(settings: Settings, one: Revocation) -> int:
     async with Outward() as outward, Database(settings.database.url.get_secret_value()) as database:
         vault = vault_from(settings, outward, database)
-        await cut_off([one], Revocations(database), vault)
+        return await cut_off([one], Revocations(database), vault)
 
 
-def _sentence(one: Revocation) -> str:
+def _sentence(one: Revocation, ended: int) -> str:
     who = {"user": f"The person {one.subject}", "client": f"The client {one.client}"}.get(
         one.kind, f"The agent {one.client}"
     )
-    if one.reason == LIFT:
-        return f"{who} may sign in again."
+    if one.reason == LIFTED:
+        return f"{who} may sign in again; what was issued before stays refused."
     if one.not_before == math.inf:
         return f"{who} is kept out within a second on every replica, until `kill … --lift`."
-    more = " Jira accounts that they connected are disconnected." if one.kind == "user" else ""
+    more = f" Jira accounts disconnected: {ended}. Whether the subject is anybody's is not known here."
+    more = more if one.kind == "user" else ""
     return f"Everything issued to {who[0].lower()}{who[1:]} until now is refused within a second.{more}"

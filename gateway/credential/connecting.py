@@ -20,12 +20,9 @@ from gateway.credential import Parts
 from gateway.credential.codegrant import App
 from gateway.credential.match import Matching
 from gateway.credential.renewal import Refresher
-from gateway.credential.vault import LinkKey, TokenSet
+from gateway.credential.vault import WAITING, LinkKey, TokenSet
 from gateway.errors import ConfirmationNeeded, LinkRefused
 from gateway.model import Account, Person
-
-WAITING = "/confirm"
-"""Ends the upstream's name of tokens that wait for the person's word."""
 
 
 @dataclass(frozen=True, slots=True)

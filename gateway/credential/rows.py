@@ -4,7 +4,7 @@ Every change names the generation that it was decided on; a row that has moved o
 touched, and the answer is False. So of many writers of one generation exactly one gets through.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,15 +84,28 @@ def holders(upstream: str, account: str, connection: Connection) -> list[LinkKey
     return [key_of(row) for row in connection.execute(statement)]
 
 
+def samples(connection: Connection) -> list[Any]:
+    """A few live rows under each key that wraps any, to see whether the keys in hand are theirs."""
+    named = select(links.c.key_id).where(LIVE).distinct()
+    found: list[Any] = []
+    for key_id in connection.execute(named).scalars().all():
+        found += connection.execute(select(links).where(LIVE, links.c.key_id == key_id).limit(3))
+    return found
+
+
 def intents(before: float, connection: Connection) -> Sequence[LinkKey]:
     """Refreshes that were begun and whose end nobody wrote, oldest first."""
     begun = select(*KEY).where(links.c.intent_at < before, LIVE).order_by(links.c.intent_at)
     return [key_of(row) for row in connection.execute(begun.limit(limits.INTENTS_READ))]
 
 
-def idle(refreshed_before: float, limit: int, connection: Connection) -> Sequence[LinkHead]:
+def idle(
+    refreshed_before: float, limit: int, upstreams: Collection[str] | None, connection: Connection
+) -> Sequence[LinkHead]:
     """Live grants that were not refreshed since, oldest first."""
     old = _HEADS.where(links.c.refreshed_at < refreshed_before, LIVE).order_by(links.c.refreshed_at)
+    if upstreams is not None:  # others would fill the page for ever
+        old = old.where(links.c.upstream.in_(upstreams))
     return [_head(row) for row in connection.execute(old.limit(limit))]
 
 

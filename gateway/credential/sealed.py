@@ -9,7 +9,7 @@ Costs on two cores, for tokens of 4 KB, are in docs/operate.md.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -63,12 +63,15 @@ class SealedVault:
         self._touched: ExpiringCache[LinkKey, bool] = ExpiringCache(limits.DATA_KEYS_CACHED)
         self._active = ""
         self._problem = "not started"
+        self._strange = ""
 
     async def start(self) -> None:
         """Prove the key. Raises `ConfigError` when it does not hold to what it wrapped for; a key service that
-        does not answer only makes us unready, and is proved before anything is sealed."""
+        does not answer only makes us unready, and is proved before anything is sealed. Keys that are not
+        those under which links were sealed are told: they may have been destroyed on purpose."""
         try:
             await self._proved()
+            await self._known_again()
         except (KeysDown, KeyRefused) as down:
             self._problem = str(down)
 
@@ -82,7 +85,7 @@ class SealedVault:
 
     def state(self) -> tuple[bool, str]:
         """(whether the keys were there when last used, the id of the one that wraps or what is wrong)."""
-        return not self._problem, self._problem or f"key {self._active}"
+        return not self._problem, self._problem or f"key {self._active}{self._strange}"
 
     async def read(self, key: LinkKey) -> Link | None:
         """See `Vault`."""
@@ -169,9 +172,11 @@ class SealedVault:
         """See `Vault`. The oldest come first, at most `INTENTS_READ`."""
         return await self._database.read(partial(rows.intents, before))
 
-    async def idle(self, refreshed_before: float, limit: int) -> Sequence[LinkHead]:
+    async def idle(
+        self, refreshed_before: float, limit: int, upstreams: Collection[str] | None = None
+    ) -> Sequence[LinkHead]:
         """See `Vault`."""
-        return await self._database.read(partial(rows.idle, refreshed_before, limit))
+        return await self._database.read(partial(rows.idle, refreshed_before, limit, upstreams))
 
     async def _opened(self, key: LinkKey, row: Any) -> Link:
         if row.version != seal.VERSION:
@@ -218,6 +223,20 @@ class SealedVault:
     async def _proved(self) -> None:
         self._active = await kek.proved(self._keys)
         self._problem = ""
+
+    async def _known_again(self) -> None:
+        opened: dict[str, bool] = {}
+        for row in await self._database.read(rows.samples):
+            found = rows.wrapped(row)
+            try:
+                await self._keys.unwrap(found, seal.context(rows.key_of(row)))
+                opened[found.key_id] = True
+            except KeyRefused:
+                opened.setdefault(found.key_id, False)
+        strange = ", ".join(sorted(key_id for key_id, known in opened.items() if not known))
+        self._strange = f"; no link under {strange} opens: is it another key of that name?" if strange else ""
+        if strange:
+            log.error("vault: %s%s", self._active, self._strange)
 
     async def _asked(self, asking: Awaitable[T], key: LinkKey) -> T:
         try:

@@ -7,12 +7,12 @@ and after that its reuse ends the grant. An idle grant must be refreshed within 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol
 
 from gateway import clock, limits
 from gateway.credential.pace import Pace
-from gateway.credential.vault import Link, LinkKey, Vault
+from gateway.credential.vault import WAITING, Link, LinkKey, Vault
 from gateway.errors import GatewayError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Begins(Protocol):
 class Tending:
     """Of one process; the lease keeps the replicas from doing the same."""
 
-    def __init__(self, refresher: Begins, served: Container[str], pace: Pace) -> None:
+    def __init__(self, refresher: Begins, served: Collection[str], pace: Pace) -> None:
         self._refresher = refresher
         self._served = served
         self._pace = pace
@@ -50,12 +50,20 @@ class Tending:
         keys = await self._refresher.vault.intents(clock.wall() - self._pace.lease)
         self._open = len(keys)
         await self._each(keys, lambda link: link.intent_at is not None)
+        await self._drop_unconfirmed()
 
     async def tend_once(self) -> None:
         """Refresh what was not refreshed for a month. Raises `Unavailable`."""
         before = clock.wall() - self._pace.idle
-        heads = await self._refresher.vault.idle(before, limits.REFRESH_TEND_LINKS)
+        heads = await self._refresher.vault.idle(before, limits.REFRESH_TEND_LINKS, tuple(self._served))
         await self._each([head.key for head in heads], lambda link: link.refreshed_at < before)
+
+    async def _drop_unconfirmed(self) -> None:
+        """Tokens that waited too long for the person's word are destroyed."""
+        before = clock.wall() - limits.LINK_CONFIRM_SECONDS
+        waiting = [f"{name}{WAITING}" for name in self._served]
+        for head in await self._refresher.vault.idle(before, limits.REFRESH_TEND_LINKS, waiting):
+            await self._refresher.vault.unlink(head.key)
 
     def state(self) -> tuple[bool, str]:
         """(whether the last look was possible, how many ends it found open, or what is wrong)."""

@@ -5,11 +5,14 @@ about to (the intent), asks the provider once, and replaces the tokens only if t
 the one it read. So a late or a second writer changes nothing, and an end that nobody saw is known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.model import Secret
+
+WAITING = "/confirm"
+"""Ends the upstream's name of tokens that wait for the person's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,8 @@ class Vault(Protocol):
         """Compare-and-set: the new tokens, the next generation, the intent cleared, in one transaction."""
 
     async def end(self, key: LinkKey, generation: int, reason: str) -> bool:
-        """The grant is dead (`revoked`, `rotation_lost`, `expired`, `mismatch`, `cut_off`): tokens destroyed, a tombstone stays."""
+        """The grant is dead (`revoked`, `rotation_lost`, `expired`, `mismatch`, `cut_off`): its tokens are
+        destroyed, a tombstone stays."""
 
     async def unlink(self, key: LinkKey) -> None:
         """The person disconnected: the row goes."""
@@ -109,5 +113,7 @@ class Vault(Protocol):
     async def intents(self, before: float) -> Sequence[LinkKey]:
         """Refreshes begun before that time whose end nobody wrote."""
 
-    async def idle(self, refreshed_before: float, limit: int) -> Sequence[LinkHead]:
+    async def idle(
+        self, refreshed_before: float, limit: int, upstreams: Collection[str] | None = None
+    ) -> Sequence[LinkHead]:
         """Live grants that were not refreshed since, oldest first."""

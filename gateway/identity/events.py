@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway import clock, limits
-from gateway.errors import Unauthenticated, Unavailable
+from gateway.errors import Unauthenticated
 from gateway.identity.claims import check_header
 from gateway.identity.jwks import IssuerKeys
 from gateway.identity.profiles import IssuerProfile
@@ -33,7 +33,7 @@ CUTS_OFF = frozenset(
 )
 """Events after which nothing that was issued before holds."""
 
-CutOff = Callable[[Iterable[Revocation]], Awaitable[None]]
+CutOff = Callable[[Iterable[Revocation]], Awaitable[object]]
 """Refuses them from now on, durably. Raises `Unavailable`."""
 
 
@@ -70,14 +70,13 @@ class SecurityEvents:
         Raises `NotTaken`, and `Unavailable` when it could not be acted on: the provider then sends it again.
         """
         claims = await self._verified(token)
-        found = [one for kind, event in claims["events"].items() if (one := _cut(claims, kind, event))]
-        if not found or not await self._first(claims):
+        found = [one for kind, event in claims["events"].items() for one in _cut(claims, kind, event)]
+        if not found or await self._store.get(_seen(claims)) is not None:
             return ()
-        try:
-            await self._cut_off(found)
-        except Unavailable:
-            await self._store.drop(_seen(claims))
-            raise
+        await self._cut_off(found)
+        await self._store.put(
+            _seen(claims), b"1", limits.EVENT_KEPT_SECONDS
+        )  # done: now it need not be again
         return tuple(found)
 
     async def _verified(self, token: str) -> Mapping[str, Any]:
@@ -103,7 +102,8 @@ class SecurityEvents:
         audience = claims.get("aud")
         if claims.get("iss") != issuer:
             raise NotTaken("invalid_issuer", "This issuer sends no events here.")
-        if self._audience not in ([audience] if isinstance(audience, str) else audience or ()):
+        named = [audience] if isinstance(audience, str) else audience
+        if not isinstance(named, list) or self._audience not in named:
             raise NotTaken("invalid_audience", "The event is for somebody else.")
         issued, events = claims.get("iat"), claims.get("events")
         if (
@@ -119,27 +119,30 @@ class SecurityEvents:
             raise NotTaken("invalid_request", "`iat` is in the future.")
         return claims
 
-    async def _first(self, claims: Mapping[str, Any]) -> bool:
-        return await self._store.add(_seen(claims), b"1", limits.EVENT_KEPT_SECONDS)
-
 
 def _seen(claims: Mapping[str, Any]) -> str:
     return f"event:{claims['iss']}:{claims['jti']}"
 
 
-def _cut(claims: Mapping[str, Any], kind: str, event: Any) -> Revocation | None:
-    """What an event takes away. Raises `NotTaken` when it says not of whom in a form that we know."""
+def _cut(claims: Mapping[str, Any], kind: str, event: Any) -> list[Revocation]:
+    """What an event takes away. Raises `NotTaken` when it says not of whom in a form that we know.
+
+    A session that is named with its user ends the user too: not every provider's tokens name their session.
+    """
     if kind not in CUTS_OFF:
-        return None
+        return []
     event = event if isinstance(event, dict) else {}
     subject = claims.get("sub_id") or event.get("subject")
     person, session = _subject(subject, claims["iss"])
     until = min(float(claims["iat"]), clock.wall())
     name = kind.rsplit("/", 1)[1]
-    if session and kind == f"{_CAEP}session-revoked":
-        return Revocation("session", until, claims["iss"], session=session, reason=name)
+    found = []
+    if session:
+        found.append(Revocation("session", until, claims["iss"], session=session, reason=name))
     if person:
-        return Revocation("user", until, claims["iss"], person, reason=name)
+        found.append(Revocation("user", until, claims["iss"], person, reason=name))
+    if found:
+        return found
     raise NotTaken("invalid_request", "The subject must be `iss_sub` of this issuer, or a session's id.")
 
 

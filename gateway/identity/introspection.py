@@ -50,7 +50,7 @@ class Endpoint:
             scope_list=False,
             token_id="jti",  # noqa: S106 - the name of a member
             required=frozenset(),
-            programs=(OWN_CLIENT,),
+            programs=(*self.profile.programs, OWN_CLIENT),
         )
 
 

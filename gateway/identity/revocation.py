@@ -28,7 +28,7 @@ class Revocation:
 
     kind: Kind
     not_before: float
-    """Unix seconds; `math.inf` refuses until a later row with `LIFTED`."""
+    """Unix seconds; `math.inf` refuses until a later row that is `LIFTED`."""
     issuer: str = ""
     subject: str = ""
     session: str = ""
@@ -43,8 +43,8 @@ class Revocation:
         return (self.kind, self.issuer, self.subject, self.session, self.client)
 
 
-LIFTED = 0.0
-"""In `not_before`: what was refused is let in again."""
+LIFTED = "lifted"
+"""The reason of a row after which new sign-ins are let in again; what was issued before it stays refused."""
 
 Told = Callable[[Revocation], None]
 
@@ -68,10 +68,9 @@ class Revocations:
                 continue
             self._seen.add(seq)
             self._last = max(self._last, seq)
-            if row.not_before == LIFTED:
-                self._known.pop(row.key, None)
-            else:
-                self._known[row.key] = max(row.not_before, self._known.get(row.key, 0.0))
+            lifted = row.reason == LIFTED
+            before = 0.0 if lifted else self._known.get(row.key, 0.0)
+            self._known[row.key] = max(row.not_before, before)
             if self._read_at > 0:  # what stood there at the start was told then
                 self._told(row)
         self._seen = {seq for seq in self._seen if seq > self._last - limits.REVOCATIONS_OVERLAP}

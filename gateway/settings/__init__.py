@@ -156,6 +156,7 @@ class Settings(Section):
         for what, names in (
             ("jira.name", [site.name for site in self.jira]),
             ("identity.issuers.issuer", [one.issuer for one in self.identity.issuers]),
+            ("identity.issuers.name", [one.short for one in self.identity.issuers]),
         ):
             if len(set(names)) != len(names):
                 raise ValueError(f"each `{what}` must be another one")

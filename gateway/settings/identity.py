@@ -2,6 +2,7 @@
 
 from functools import cache
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, StringConstraints, TypeAdapter, ValidationError, model_validator
 from pydantic_core import SchemaError
@@ -139,6 +140,11 @@ class Issuer(Section):
         if not self.roles:
             notes.append(f"{where}: it has no `roles` table, so its groups give nobody a role.")
         return notes
+
+    @property
+    def short(self) -> str:
+        """Its name, or else its host's."""
+        return self.name or str(urlsplit(self.issuer).hostname)
 
 
 class Identity(Section):

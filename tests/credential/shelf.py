@@ -6,7 +6,7 @@ one of its own: of many at once, one asks.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -111,8 +111,11 @@ class MemoryVault:
     async def intents(self, before: float) -> Sequence[LinkKey]:
         return [key for key, link in self.links.items() if link.intent_at and link.intent_at < before]
 
-    async def idle(self, refreshed_before: float, limit: int) -> Sequence[LinkHead]:
-        return [_head(link) for link in self.links.values() if link.refreshed_at < refreshed_before][:limit]
+    async def idle(
+        self, refreshed_before: float, limit: int, upstreams: Collection[str] | None = None
+    ) -> Sequence[LinkHead]:
+        old = [link for link in self.links.values() if link.refreshed_at < refreshed_before]
+        return [_head(o) for o in old if upstreams is None or o.key.upstream in upstreams][:limit]
 
 
 class SimpleRefresher:

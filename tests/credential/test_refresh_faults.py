@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway import clock
+from gateway import clock, limits
 from gateway.credential.refresh import VaultRefresher
 from gateway.credential.renewal import TryLater
 from gateway.credential.vault import LinkKey
@@ -324,7 +324,7 @@ async def test_the_sweeper_asks_again_for_old_intents_alone() -> None:
         link = await world.linked(key, left=3000)
         age = LEASE if number < 12 else 5
         world.vault.links[key] = replace(link, intent_at=clock.wall() - age)
-    other = LinkKey(ISSUER, "x", "cloud/confirm")
+    other = LinkKey(ISSUER, "x", "removed-site")
     link = await world.linked(other, left=3000)
     world.vault.links[other] = replace(link, intent_at=clock.wall() - LEASE)
     replicas: list[VaultRefresher] = [world.replica() for _ in range(3)]
@@ -333,6 +333,17 @@ async def test_the_sweeper_asks_again_for_old_intents_alone() -> None:
     open_still = {key for key, link in world.vault.links.items() if link.intent_at is not None}
     assert open_still == {*keys[12:], other}
     assert replicas[0].state()[0]
+
+
+async def test_what_nobody_confirmed_is_destroyed() -> None:
+    """Tokens that wait for the person's word are gone soon after the question ended; a fresh one waits on."""
+    world = World()
+    for subject, age in (("old", limits.LINK_CONFIRM_SECONDS + 1), ("new", 5.0)):
+        key = LinkKey(ISSUER, subject, "cloud/confirm")
+        link = await world.linked(key, left=3000)
+        world.vault.links[key] = replace(link, refreshed_at=clock.wall() - age)
+    await world.replica()._tending.sweep_once()
+    assert [key.subject for key in world.vault.links] == ["new"] and world.server.asked == 0
 
 
 async def test_idle_people_are_refreshed_after_a_month() -> None:

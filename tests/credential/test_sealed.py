@@ -215,6 +215,8 @@ async def test_idle_grants_are_found(vault: Vault) -> None:
     found = await vault.idle(clock.wall() - 30 * 86400, 10)
     assert [head.key for head in found] == [keys[2], keys[0]]
     assert [head.key for head in await vault.idle(clock.wall(), 1)] == [keys[2]]
+    assert await vault.idle(clock.wall(), 10, ["elsewhere"]) == []
+    assert len(await vault.idle(clock.wall(), 10, ["cloud", "elsewhere"])) == 3
 
 
 async def test_of_fifty_writers_exactly_one_gets_through(vault: Vault) -> None:

@@ -246,3 +246,15 @@ async def test_a_row_that_was_deleted_is_an_absent_link(vault: Vault, database: 
     await database.run(lambda connection: connection.execute(delete(links)))
     assert await vault.read(ANA) is None
     assert await vault.of(ISSUER, "ana") == []
+
+
+async def test_a_key_that_only_has_the_old_name_is_told_at_the_start(database: Database) -> None:
+    """Readiness names it, so that nobody has to wait for the first person who cannot be served."""
+    before = SealedVault(database, LocalRing({"k1": FIRST_KEY}))
+    await before.start()
+    await before.link(ANA, "acc", tokens())
+    after = SealedVault(database, LocalRing({"k1": SECOND_KEY}))
+    await after.start()
+    assert "no link under k1 opens" in after.state()[1]
+    await before.start()
+    assert before.state() == (True, "key k1")

@@ -1,5 +1,6 @@
 """Security events: who is cut off by which, and what is refused (RFC 8417, RFC 8935, CAEP, RISC)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -80,10 +81,16 @@ async def test_an_event_cuts_the_person_off(bench: Bench, kind: str) -> None:
 
 
 async def test_one_session_is_cut_off_alone(bench: Bench) -> None:
-    """A complex subject with a session ends that sign-in and no other."""
-    subject = {"format": "complex", "user": bench.person(), "session": {"format": "opaque", "id": "s-1"}}
-    await bench.events.take(bench.token(f"{CAEP}session-revoked", sub_id=subject))
+    """A session alone ends that sign-in and no other; named with its user it ends the user's too, for not
+    every provider's tokens say which session they are of."""
+    session = {"format": "opaque", "id": "s-1"}
+    await bench.events.take(
+        bench.token(f"{CAEP}session-revoked", sub_id={"format": "complex", "session": session})
+    )
     assert [(one.kind, one.session, one.subject) for one in bench.cut] == [("session", "s-1", "")]
+    both = {"format": "complex", "user": bench.person(), "session": session}
+    await bench.events.take(bench.token(f"{CAEP}session-revoked", jti="event-2", sub_id=both))
+    assert [one.kind for one in bench.cut] == ["session", "session", "user"]
 
 
 async def test_the_old_place_of_the_subject_is_read_too(bench: Bench) -> None:
@@ -111,6 +118,23 @@ async def test_an_event_that_could_not_be_acted_on_is_taken_when_sent_again(benc
     assert len(await bench.events.take(token)) == 1
 
 
+async def test_a_delivery_beside_one_that_is_being_acted_on_is_not_waved_through(bench: Bench) -> None:
+    """Nobody hears 202 before somebody is cut off."""
+    token, held = bench.token(f"{CAEP}session-revoked"), asyncio.Event()
+
+    async def slow(found: Iterable[Revocation]) -> None:
+        await held.wait()
+        bench.cut += found
+
+    bench.events._cut_off = slow
+    both = [asyncio.create_task(bench.events.take(token)) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    assert not any(task.done() for task in both)
+    both[0].cancel()
+    held.set()
+    assert len(await both[1]) == 1 and len(bench.cut) == 1
+
+
 async def test_other_events_cut_nobody_off(bench: Bench) -> None:
     """A verification, or what we do not know, is taken and nothing more."""
     assert (
@@ -129,6 +153,7 @@ async def test_other_events_cut_nobody_off(bench: Bench) -> None:
         ({"aud": "https://other.example.com/events"}, "invalid_audience"),
         ({"aud": GATEWAY}, "invalid_audience"),
         ({"aud": None}, "invalid_audience"),
+        ({"aud": 5}, "invalid_audience"),
         ({"jti": None}, "invalid_request"),
         ({"jti": 7}, "invalid_request"),
         ({"iat": None}, "invalid_request"),

@@ -93,8 +93,9 @@ async def test_who_is_kept_out_comes_in_again_when_it_is_lifted(known: Revocatio
     await known.add(Revocation("client", math.inf, client="claude"))
     await known.add(Revocation("client", NOW, client="claude"))
     assert refused(known, replace(ANA, issued_at=NOW + 100))
-    await known.add(Revocation("client", LIFTED, client="claude"))
-    assert not refused(known, ANA)
+    await known.add(Revocation("client", NOW + 50, client="claude", reason=LIFTED))
+    assert refused(known, ANA), "what was cut off before stays so"
+    assert not refused(known, replace(ANA, issued_at=NOW + 100))
 
 
 async def test_another_replica_hears_of_it_by_looking(database: Database, known: Revocations) -> None:
