@@ -82,7 +82,11 @@ def test_the_environment_stands_over_the_file(file: Path, tmp_path: Path) -> Non
         ('url = "https://jira', 'url = "http://jira', "jira.url: must be https://"),
         ("[jira]", '[jira]\nname = "Ji ra"', ":9: jira.name"),
         ("realms/b", "realms/b?x", ":7: identity.issuers.1.issuer: must have no"),
-        ("idp2.example.com/realms/b", "idp.example.com/realms/a", "each `identity.issuers.issuer` must be another one"),
+        (
+            "idp2.example.com/realms/b",
+            "idp.example.com/realms/a",
+            "each `identity.issuers.issuer` must be another one",
+        ),
         (
             "token_endpoint",
             'source = "magic"\ntoken_endpoint',

@@ -19,6 +19,7 @@ from tests.credential.sealing import (
     ANA,
     BEN,
     ELSEWHERE,
+    FIRST_KEY,
     ISSUER,
     SECOND,
     SECOND_KEY,
