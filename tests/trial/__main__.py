@@ -64,16 +64,16 @@ def table(found: dict[Cell, Outcome], seeds: dict[str, int]) -> Table:
     for name in (
         "strategy",
         "seeds",
-        "strict, no faults",
+        "strict",
         "strict, faults",
-        "leeway, no faults",
+        "leeway",
         "leeway, faults",
     ):
         shown.add_column(name, justify="left" if name == "strategy" else "right", no_wrap=name == "strategy")
     shown.add_column("requests", justify="right")
     for name, number in seeds.items():
         told = [found[Cell(name, *column)] for column in COLUMNS]
-        lost = [f"{one.lost} of {number * PEOPLE}" for one in told]
+        lost = [f"{one.lost}/{number * PEOPLE}" for one in told]
         shown.add_row(TITLES[name], str(number), *lost, f"{sum(one.asked for one in told):,}")
     return shown
 

@@ -28,12 +28,22 @@ from sandbox.atlassian import App, Atlassian, create_app
 from sandbox.jira import Asked, Fault, Kind
 from sandbox.serve import Served, listen
 from tests.servers import Postgres, Redis
-from tests.trial.replica import CLIENT, KEY, PRELOADED, Count, Order, Phase, main, person
+from tests.trial.replica import (
+    CLIENT,
+    KEY,
+    PRELOADED,
+    WORK_SECONDS,
+    Count,
+    Order,
+    Phase,
+    Shared,
+    main,
+    person,
+)
 
 PEOPLE, REPLICAS = 30, 4
 FACTOR = 10.0
 ACCESS_SECONDS = 1.5
-WORK_SECONDS = 4.0
 PATIENCE = 60.0
 
 
@@ -94,6 +104,7 @@ class Replicas:
         self._context.set_forkserver_preload(list(PRELOADED))
         self._orders = orders
         self.phase: Any = self._context.Value("i", Phase.STARTING, lock=False)
+        self.began: Any = self._context.Value("d", 0.0, lock=False)
         self._counts: list[Any] = [self._context.Array("l", len(Count), lock=False) for _ in orders]
         self._processes: list[Any] = [None for _ in orders]
         self._generation = 0
@@ -102,9 +113,8 @@ class Replicas:
         """Start or start again."""
         self._generation += 1
         order = replace(self._orders[number], seed=self._orders[number].seed + self._generation)
-        process = self._context.Process(
-            target=main, args=(order, self.phase, self._counts[number]), daemon=True
-        )
+        shared = Shared(self.phase, self.began, self._counts[number])
+        process = self._context.Process(target=main, args=(order, shared), daemon=True)
         process.start()
         self._processes[number] = process
 
@@ -170,10 +180,11 @@ async def run(cell: Cell, seed: int, servers: Servers) -> Outcome:
 
 
 def _orders(cell: Cell, dice: random.Random, url: str, servers: Servers) -> list[Order]:
+    day = str(dice.random())
     return [
         Order(
-            number=number,
             seed=dice.randrange(2**32),
+            day=day,
             strategy=cell.strategy,
             people=PEOPLE,
             pace=pace(cell),
@@ -182,7 +193,7 @@ def _orders(cell: Cell, dice: random.Random, url: str, servers: Servers) -> list
             redis_url=servers.redis.url,
             stumbles=0.1 if cell.faults else 0.0,
         )
-        for number in range(REPLICAS)
+        for _ in range(REPLICAS)
     ]
 
 
@@ -200,12 +211,14 @@ async def _worked(
     outcome = Outcome()
     if cell.faults:
         state.faults.before = _server_faults(dice)
+    replicas.began.value = time.monotonic()
     replicas.phase.value = Phase.WORKING
-    ends = time.monotonic() + WORK_SECONDS
+    ends = replicas.began.value + WORK_SECONDS
     if cell.faults:
         async with asyncio.TaskGroup() as group:
             group.create_task(_kills(replicas, dice, ends, outcome))
-            group.create_task(_pauses(replicas, dice, ends, outcome))
+            for number in range(REPLICAS // 2, REPLICAS):
+                group.create_task(_pauses(replicas, number, dice, ends, outcome))
     await asyncio.sleep(max(0.0, ends - time.monotonic()))
     state.faults.clear()
     replicas.phase.value = Phase.RESTING
@@ -236,14 +249,15 @@ async def _kills(replicas: Replicas, dice: random.Random, ends: float, outcome: 
         await asyncio.to_thread(replicas.start, number)
 
 
-async def _pauses(replicas: Replicas, dice: random.Random, ends: float, outcome: Outcome) -> None:
-    """SIGSTOP for up to one and a half leases, as a garbage collection or a hypervisor does."""
+async def _pauses(
+    replicas: Replicas, number: int, dice: random.Random, ends: float, outcome: Outcome
+) -> None:
+    """SIGSTOP for up to one and a quarter leases, as a garbage collection or a hypervisor does."""
     while time.monotonic() < ends:
         await asyncio.sleep(dice.uniform(0.1, 0.5))
-        number = dice.randrange(REPLICAS // 2, REPLICAS)
         replicas.signal(number, signal.SIGSTOP)
         outcome.pauses += 1
-        await asyncio.sleep(dice.uniform(0.1, 1.5) * Pace().shrunk(FACTOR).lease)
+        await asyncio.sleep(dice.uniform(0.05, 1.25) * Pace().shrunk(FACTOR).lease)
         replicas.signal(number, signal.SIGCONT)
 
 

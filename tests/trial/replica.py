@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from tests.trial.strategies import UPSTREAM, Strategy, strategy
 ISSUER = "https://idp.test"
 CLIENT = ("app", "app-secret")
 KEY = {"k1": bytes(range(32))}
+WORK_SECONDS = 4.0
 
 
 class Phase(IntEnum):
@@ -51,12 +53,23 @@ class Count(IntEnum):
     """The person was told to connect again."""
 
 
+@dataclass(slots=True)
+class Shared:
+    """Memory that the parent and a replica share; without locks, since a killed process gives none back."""
+
+    phase: Any
+    began: Any
+    """The monotonic clock when people began to work; one machine has one."""
+    counts: Any
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """What a replica must know. `stumbles`: seconds that a write to the vault may take longer."""
 
-    number: int
     seed: int
+    day: str
+    """Of what all replicas draw how long each person works."""
     strategy: str
     people: int
     pace: Pace
@@ -71,11 +84,16 @@ def person(number: int) -> LinkKey:
     return LinkKey(ISSUER, f"person-{number}", UPSTREAM)
 
 
-def main(order: Order, phase: Any, counts: Any) -> None:
+def works_until(order: Order, number: int) -> float:
+    """Seconds after the beginning at which that person goes home: nobody calls for them any more."""
+    return random.Random(f"{order.day} {number}").uniform(0.25, 1.0) * WORK_SECONDS
+
+
+def main(order: Order, shared: Shared) -> None:
     """The process. What it would log is what the trial makes happen."""
     logging.disable(logging.CRITICAL)
     with suppress(KeyboardInterrupt):
-        asyncio.run(_run(order, phase, counts))
+        asyncio.run(_run(order, shared))
 
 
 class Stumbling(SealedVault):
@@ -99,7 +117,7 @@ class Stumbling(SealedVault):
             await asyncio.sleep(self._dice.random() * self._seconds)
 
 
-async def _run(order: Order, phase: Any, counts: Any) -> None:
+async def _run(order: Order, shared: Shared) -> None:
     dice = random.Random(order.seed)
     async with AsyncExitStack() as stack:
         outward = await stack.enter_async_context(Outward())
@@ -114,16 +132,19 @@ async def _run(order: Order, phase: Any, counts: Any) -> None:
         )
         app = App(TokenEndpoint(outward, order.token_url, client, seconds=order.pace.ask), "")
         refreshing = await stack.enter_async_context(strategy(order.strategy, vault, store, app, order.pace))
-        counts[Count.READY] += 1
-        await asyncio.gather(*(_calls(refreshing, n, dice, phase, counts) for n in range(order.people)))
+        shared.counts[Count.READY] += 1
+        await asyncio.gather(*(_calls(refreshing, order, n, dice, shared) for n in range(order.people)))
 
 
-async def _calls(refreshing: Strategy, number: int, dice: random.Random, phase: Any, counts: Any) -> None:
+async def _calls(
+    refreshing: Strategy, order: Order, number: int, dice: random.Random, shared: Shared
+) -> None:
     """One person's assistant, over this replica. A call that has begun ends."""
-    while phase.value != Phase.OVER:
+    home = works_until(order, number)
+    while shared.phase.value != Phase.OVER:
         await asyncio.sleep(dice.uniform(0.1, 0.5))
-        if phase.value == Phase.WORKING:
-            counts[await _outcome(refreshing, person(number))] += 1
+        if shared.phase.value == Phase.WORKING and time.monotonic() - shared.began.value < home:
+            shared.counts[await _outcome(refreshing, person(number))] += 1
 
 
 async def _outcome(refreshing: Strategy, key: LinkKey) -> Count:
