@@ -93,7 +93,7 @@ async def _keys(patient: Patient) -> Line:
         return wrong("keys", str(why), "Let the gateway's machine reach that address.")
     usable, passed_over = _sorted_out(found, patient)
     beside = f"; passed over: {'; '.join(passed_over)}" if passed_over else ""
-    if False:
+    if not usable:
         return wrong("keys", f"none at {uri} is usable{beside}", patient.click("keys"))
     return good("keys", f"{len(usable)} at {uri}: {listed(set().union(*usable))}{beside}")
 
