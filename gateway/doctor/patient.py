@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 from gateway.app import Gateway
 from gateway.doctor.clicks import click
@@ -34,7 +33,7 @@ class Patient:
 
     @property
     def name(self) -> str:
-        return self.settings.name or str(urlsplit(self.settings.issuer).hostname)
+        return self.settings.short
 
     @property
     def issuer(self) -> str:
@@ -81,7 +80,7 @@ def chosen(settings: Settings, name: str | None) -> list[Issuer]:
     issuers = list(settings.identity.issuers)
     if name is None:
         return issuers
-    names = {one.name or str(urlsplit(one.issuer).hostname): one for one in issuers}
+    names = {one.short: one for one in issuers}
     found = names.get(name) or next((one for one in issuers if one.issuer == name), None)
     if found is None:
         raise ConfigError(
