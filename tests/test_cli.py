@@ -2,15 +2,18 @@
 
 import json
 import os
-import socket
+import random
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+
+from sandbox.serve import listen
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -178,6 +181,13 @@ def whoami(resource: str, token: str) -> str:
 
 
 def free_base() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return min(int(probe.getsockname()[1]), 65_000) - 4
+    """The first of five neighbouring ports that were all free a moment ago, where no client's port comes from."""
+    for base in random.sample(range(20_000, 32_000, 5), 50):
+        with ExitStack() as held:
+            try:
+                for port in range(base, base + 5):
+                    held.callback(listen("127.0.0.1", port).close)
+            except OSError:
+                continue
+            return base
+    raise OSError("no five neighbouring ports are free")
