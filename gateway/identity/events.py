@@ -10,11 +10,10 @@ from typing import Any
 
 from gateway import clock, limits
 from gateway.errors import Unauthenticated
-from gateway.identity.claims import check_header
-from gateway.identity.jwks import IssuerKeys
+from gateway.identity.jwks import IssuerKeys, UnknownKey
 from gateway.identity.profiles import IssuerProfile
 from gateway.identity.revocation import Revocation
-from gateway.jose import BadSignature, JoseError, parse, signed_claims
+from gateway.jose import BadSignature, JoseError, parse
 from gateway.store import Store
 
 TYPE = "secevent+jwt"
@@ -74,9 +73,8 @@ class SecurityEvents:
         if not found or await self._store.get(_seen(claims)) is not None:
             return ()
         await self._cut_off(found)
-        await self._store.put(
-            _seen(claims), b"1", limits.EVENT_KEPT_SECONDS
-        )  # done: now it need not be again
+        # Done: now it need not be again.
+        await self._store.put(_seen(claims), b"1", limits.EVENT_KEPT_SECONDS)
         return tuple(found)
 
     async def _verified(self, token: str) -> Mapping[str, Any]:
@@ -87,11 +85,9 @@ class SecurityEvents:
             profile = self._profiles.get(str(unverified.claims.get("iss")))
             if profile is None:
                 raise NotTaken("invalid_issuer", "This issuer sends no events here.")
-            kid = check_header(unverified.header, profile)
-            key = await self._keys[profile.issuer].key(kid)
-            if key is None:
-                raise NotTaken("invalid_key", "The issuer has no such key.")
-            claims = signed_claims(token, key, profile.algorithms)
+            claims, _ = await self._keys[profile.issuer].signed(token, unverified, profile)
+        except UnknownKey:
+            raise NotTaken("invalid_key", "The issuer has no such key.") from None
         except BadSignature:
             raise NotTaken("authentication_failed", "The signature is wrong.") from None
         except (JoseError, Unauthenticated):

@@ -13,14 +13,20 @@ Waiting is measured on the monotonic clock, so a stepped wall clock changes noth
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from math import inf
+from typing import Any
 
 from gateway import clock, limits
 from gateway.errors import Unavailable
 from gateway.http import Outward
+from gateway.identity.claims import check_header
 from gateway.identity.discovery import Unusable, document, jwks_uri
 from gateway.identity.profiles import IssuerProfile
-from gateway.jose import JoseError, Key, public_key
+from gateway.jose import BadSignature, JoseError, Key, Unverified, public_key, signed_claims
 from gateway.store.flight import SingleFlight
+
+
+class UnknownKey(JoseError):
+    """The issuer has no such key."""
 
 
 def key_ring(profiles: Iterable[IssuerProfile], outward: Outward) -> dict[str, "IssuerKeys"]:
@@ -51,6 +57,25 @@ class IssuerKeys:
         if kid not in self._keys and self._asked < came:
             await self._once_more(kid)
         return self._keys.get(kid)
+
+    async def signed(
+        self, token: str, unverified: Unverified, profile: IssuerProfile
+    ) -> tuple[dict[str, Any], Key]:
+        """The claims of `token` that a key of the issuer signed, and that key; `profile` says which kind of token.
+
+        Raises `Unauthenticated` for its header, `UnknownKey`, `BadSignature` or another `JoseError`, and
+        `Unavailable`.
+        """
+        key = await self.key(check_header(unverified.header, profile))
+        if key is None:
+            raise UnknownKey("signed with a key that the issuer does not have")
+        try:
+            return signed_claims(token, key, profile.algorithms), key
+        except BadSignature:
+            newer = await self.replacement(key)
+            if newer is None:
+                raise
+            return signed_claims(token, newer, profile.algorithms), newer
 
     async def replacement(self, old: Key) -> Key | None:
         """Another key that the issuer now has under the same id; None when it is still the same."""

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 
 from gateway import clock, limits
 from gateway.errors import ConfigError, Unauthenticated
-from gateway.identity.claims import caller_from, check_header, verified_claims
+from gateway.identity.claims import caller_from, verified_claims
 from gateway.identity.groups.cached import CachedGroups
 from gateway.identity.groups.lookup import looked_up
 from gateway.identity.jwks import IssuerKeys
 from gateway.identity.profiles import IssuerProfile
-from gateway.jose import BadSignature, JoseError, Key, Unverified, parse, signed_claims
+from gateway.jose import JoseError, Key, Unverified, parse
 from gateway.model import Bearer, Caller
 from gateway.store.memory import ExpiringCache
 
@@ -68,18 +68,7 @@ class TokenAuthenticator:
     async def _verify(self, bearer: Bearer) -> tuple[Caller, Key, float]:
         unverified = parse(bearer)
         profile = self._profile(unverified)
-        kid = check_header(unverified.header, profile)
-        keys = self._keys[profile.issuer]
-        key = await keys.key(kid)
-        if key is None:
-            raise Unauthenticated("signed with a key that the issuer does not have")
-        try:
-            signed = signed_claims(bearer, key, profile.algorithms)
-        except BadSignature:
-            key = await keys.replacement(key)
-            if key is None:
-                raise
-            signed = signed_claims(bearer, key, profile.algorithms)
+        signed, key = await self._keys[profile.issuer].signed(bearer, unverified, profile)
         profile = profile.reading(signed)
         claims = verified_claims(signed, profile, clock.wall())
         groups, until = await looked_up(claims, profile, self._directories.get(profile.issuer))

@@ -15,10 +15,10 @@ from authlib.oidc.core.util import create_half_hash
 from gateway import clock, limits
 from gateway.errors import Unauthenticated
 from gateway.http import Outward
-from gateway.identity.claims import check_header, subject_of, verified_claims, verified_email
+from gateway.identity.claims import subject_of, verified_claims, verified_email
 from gateway.identity.jwks import IssuerKeys
 from gateway.identity.profiles import ABSENT, SIGN_IN_ONLY, IssuerProfile, profile
-from gateway.jose import BadSignature, JoseError, Unverified, parse, signed_claims
+from gateway.jose import JoseError, parse
 from gateway.model import Person
 from gateway.settings import Issuer
 
@@ -65,7 +65,8 @@ class IdTokens:
             raise Unauthenticated("the ID token is too large or not ASCII")
         try:
             unverified = parse(token)
-            claims = verified_claims(await self._signed(token, unverified), self.profile, clock.wall())
+            signed, _ = await self._keys.signed(token, unverified, self.profile)
+            claims = verified_claims(signed, self.profile, clock.wall())
         except JoseError as wrong:
             raise Unauthenticated(f"the ID token: {wrong}") from None
         if not hmac.compare_digest(str(claims["nonce"]).encode(), nonce.encode()):
@@ -76,19 +77,6 @@ class IdTokens:
         if half is not None and "at_hash" in claims and half.decode() != claims["at_hash"]:
             raise Unauthenticated("the access token is not the ID token's")
         return claims
-
-    async def _signed(self, token: str, unverified: Unverified) -> Mapping[str, Any]:
-        kid = check_header(unverified.header, self.profile)
-        key = await self._keys.key(kid)
-        if key is None:
-            raise Unauthenticated("the ID token is signed with a key that the issuer does not have")
-        try:
-            return signed_claims(token, key, self.profile.algorithms)
-        except BadSignature:
-            newer = await self._keys.replacement(key)
-            if newer is None:
-                raise
-            return signed_claims(token, newer, self.profile.algorithms)
 
 
 @dataclass(frozen=True, slots=True)

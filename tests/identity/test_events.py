@@ -14,7 +14,7 @@ from gateway.identity.jwks import key_ring
 from gateway.identity.profiles import profile
 from gateway.identity.revocation import Revocation
 from gateway.store.memory import MemoryStore
-from tests.identity.server import GATEWAY, Idp, idp
+from tests.identity.server import GATEWAY, Idp, idp, private_key
 
 US = "https://gateway.example.com/events"
 CAEP = "https://schemas.openid.net/secevent/caep/event-type/"
@@ -133,6 +133,14 @@ async def test_a_delivery_beside_one_that_is_being_acted_on_is_not_waved_through
     both[0].cancel()
     held.set()
     assert len(await both[1]) == 1 and len(bench.cut) == 1
+
+
+async def test_an_event_signed_with_a_key_that_replaced_another_is_taken(bench: Bench) -> None:
+    """A provider that publishes a new key under the old id is understood here as it is at `/mcp`."""
+    await bench.events.take(bench.token(f"{CAEP}session-revoked"))
+    bench.provider.keys["ec"] = private_key("P-256", 2)
+    await bench.events.take(bench.token(f"{CAEP}session-revoked", jti="event-2"))
+    assert len(bench.cut) == 2
 
 
 async def test_other_events_cut_nobody_off(bench: Bench) -> None:
