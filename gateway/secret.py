@@ -1,6 +1,8 @@
 """A value that goes to one destination and is printed nowhere."""
 
+import base64
 from typing import Any
+from urllib.parse import quote_plus
 
 
 class Secret:
@@ -22,3 +24,9 @@ class Secret:
 
     def __reduce__(self) -> Any:
         raise TypeError("a Secret is not serialised")
+
+
+def basic(client_id: str, secret: Secret) -> str:
+    """`client_secret_basic`: both parts are form-encoded before Base64 (RFC 6749 §2.3.1)."""
+    pair = f"{quote_plus(client_id)}:{quote_plus(secret.reveal())}"
+    return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")

@@ -22,8 +22,9 @@ SHARED = {
     "settings",
     "fields",
     "files",
+    "secret",
 }
-GROUND = {"errors", "limits", "clock", "http", "jose", "config", "settings", "fields", "files"}
+GROUND = {"errors", "limits", "clock", "http", "jose", "config", "settings", "fields", "files", "secret"}
 DOORS: dict[str, tuple[str, ...]] = {
     "mcp": ("gateway/transport/",),
     "mcp_types": ("gateway/transport/",),

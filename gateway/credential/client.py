@@ -8,18 +8,17 @@ There may be two secrets. The second is used as soon as the provider refuses the
 secret is changed on both sides without a moment at which nobody gets in.
 """
 
-import base64
 import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote_plus
 
 from gateway import clock, limits
 from gateway.credential.keys import ClientKeys
 from gateway.errors import ConfigError
 from gateway.files import Watched
 from gateway.model import Secret
+from gateway.secret import basic
 from gateway.settings import ClientSettings, SecretFile, SecretStr
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -120,9 +119,7 @@ class OAuthClient:
     def _with(self, secret: Secret) -> Proof:
         if self.method == "client_secret_post":
             return Proof(form=(*self._named(), ("client_secret", secret.reveal())), secret=secret)
-        # Both parts are form-encoded before Base64 (RFC 6749 §2.3.1).
-        pair = f"{quote_plus(self.id)}:{quote_plus(secret.reveal())}".encode("ascii")
-        return Proof(headers={"Authorization": "Basic " + base64.b64encode(pair).decode()}, secret=secret)
+        return Proof(headers={"Authorization": basic(self.id, secret)}, secret=secret)
 
     def _named(self) -> tuple[tuple[str, str], ...]:
         return (("client_id", self.id),)

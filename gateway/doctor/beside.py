@@ -2,16 +2,15 @@
 
 from urllib.parse import urlsplit
 
-from gateway import limits
 from gateway.doctor import Line, good, listed, note, wrong
 from gateway.doctor.patient import Patient
 from gateway.errors import Unauthenticated, Unavailable
-from gateway.http import Ask
 from gateway.identity.discovery import Unusable, document
-from gateway.identity.wire import basic, form, told
+from gateway.identity.introspection import question
+from gateway.identity.wire import told
 from gateway.model import Person, Secret
+from gateway.transport.events import PATH as EVENTS
 
-EVENTS = "/events"
 NOBODY = "doctor-knows-nobody-of-this-name"
 
 
@@ -25,17 +24,8 @@ async def _introspection(patient: Patient) -> Line:
     order = patient.settings.introspection
     if order is None:
         return note("introspection", "not set: opaque tokens are refused")
-    ask = Ask(
-        "POST",
-        order.endpoint,
-        {
-            "Authorization": basic(order.client_id, Secret(order.client_secret.get_secret_value())),
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Accept": "application/json",
-        },
-        form([("token", NOBODY)]),
-        seconds=limits.INTROSPECTION_SECONDS,
-    )
+    secret = Secret(order.client_secret.get_secret_value())
+    ask = question(order.endpoint, order.client_id, secret, NOBODY)
     try:
         status, answer = await told(patient.ear, ask, order.endpoint)
     except Unavailable as silent:

@@ -21,8 +21,9 @@ from gateway.identity.claims import caller_from, verified_claims
 from gateway.identity.groups.cached import CachedGroups
 from gateway.identity.groups.lookup import looked_up
 from gateway.identity.profiles import OWN_CLIENT, IssuerProfile
-from gateway.identity.wire import basic, form, silent, told
+from gateway.identity.wire import form, silent, told
 from gateway.model import Bearer, Caller, Secret
+from gateway.secret import basic
 from gateway.store.flight import SingleFlight
 from gateway.store.memory import ExpiringCache
 
@@ -52,6 +53,22 @@ class Endpoint:
             required=frozenset(),
             programs=(*self.profile.programs, OWN_CLIENT),
         )
+
+
+def question(url: str, client_id: str, secret: Secret, token: str) -> Ask:
+    """What an introspection endpoint is asked about a token (RFC 7662 §2.1)."""
+    return Ask(
+        "POST",
+        url,
+        headers={
+            "Authorization": basic(client_id, secret),
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept": "application/json",
+        },
+        body=form([("token", token), ("token_type_hint", "access_token")]),
+        seconds=limits.INTROSPECTION_SECONDS,
+        max_bytes=limits.JWKS_BYTES,
+    )
 
 
 def opaque(bearer: str) -> bool:
@@ -136,18 +153,7 @@ class IntrospectionAuthenticator:
         return bool(answer.get("iss", unsaid) == endpoint.profile.issuer)
 
     async def _ask(self, endpoint: Endpoint, bearer: Bearer) -> dict[str, Any]:
-        ask = Ask(
-            "POST",
-            endpoint.url,
-            headers={
-                "Authorization": basic(endpoint.client_id, endpoint.secret),
-                "Content-Type": "application/x-www-form-urlencoded",
-                "Accept": "application/json",
-            },
-            body=form([("token", bearer), ("token_type_hint", "access_token")]),
-            seconds=limits.INTROSPECTION_SECONDS,
-            max_bytes=limits.JWKS_BYTES,
-        )
+        ask = question(endpoint.url, endpoint.client_id, endpoint.secret, bearer)
         status, answer = await told(self._outward, ask, endpoint.url)
         if status != 200 or type(answer.get("active")) is not bool:
             raise silent(endpoint.url, f"status {status}, error {answer.get('error')!r}"[:200])

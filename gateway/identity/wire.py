@@ -1,15 +1,13 @@
 """Questions to a provider or its directory that are answered with a JSON object."""
 
-import base64
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import urlencode
 
 import orjson
 
 from gateway.errors import Unavailable
 from gateway.http import Ask, Outward, OutwardError
-from gateway.model import Secret
 
 
 async def told(outward: Outward, ask: Ask, what: str) -> tuple[int, dict[str, Any]]:
@@ -39,9 +37,3 @@ def silent(what: str, why: str) -> Unavailable:
 def form(pairs: Sequence[tuple[str, str]]) -> bytes:
     """`application/x-www-form-urlencoded`."""
     return urlencode(pairs).encode("ascii")
-
-
-def basic(client_id: str, secret: Secret) -> str:
-    """`client_secret_basic`: both parts are form-encoded before Base64 (RFC 6749 §2.3.1)."""
-    pair = f"{quote_plus(client_id)}:{quote_plus(secret.reveal())}"
-    return "Basic " + base64.b64encode(pair.encode("ascii")).decode("ascii")

@@ -86,7 +86,7 @@ class Provider:
         """`settings` has a `login`. Raises `ConfigError`."""
         assert settings.login is not None
         self.issuer = settings.issuer
-        self.name = settings.name or str(urlsplit(settings.issuer).hostname)
+        self.name = settings.short
         self._redirect_uri = redirect_uri
         self._outward = outward
         self._scopes = settings.login.scopes

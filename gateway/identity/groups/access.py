@@ -1,8 +1,10 @@
 """The gateway's own access token for a directory: fetched when needed, kept until shortly before its end."""
 
 from collections.abc import Callable
+from typing import Any
 
 from gateway import clock, limits
+from gateway.errors import Unauthenticated
 from gateway.http import Ask, Outward
 from gateway.identity.wire import form, silent, told
 from gateway.model import Secret
@@ -31,9 +33,20 @@ class DirectoryAccess:
             await self._flight.run("", self._fetch)
         return {"Authorization": f"Bearer {self._token.reveal()}", "Accept": "application/json"}
 
-    def refused(self) -> None:
-        """The directory did not take the token: the next question brings another."""
-        self._until = 0.0
+    async def asked(self, url: str, directory: str) -> dict[str, Any]:
+        """What the directory says. Raises `Unauthenticated` when it does not know the person, and `Unavailable`.
+
+        When it does not take our token, the next question brings another.
+        """
+        ask = Ask("GET", url, headers=await self.header(), seconds=limits.DIRECTORY_SECONDS)
+        status, found = await told(self._outward, ask, directory)
+        if status == 404:
+            raise Unauthenticated("the directory does not know the person")
+        if status == 401:
+            self._until = 0.0
+        if status != 200:
+            raise silent(directory, f"status {status}")
+        return found
 
     async def _fetch(self) -> None:
         ask = Ask(

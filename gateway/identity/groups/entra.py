@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from gateway import limits
-from gateway.errors import ConfigError, Unauthenticated
-from gateway.http import Ask, Outward
+from gateway.errors import ConfigError
+from gateway.http import Outward
 from gateway.identity.groups import too_many
 from gateway.identity.groups.access import DirectoryAccess
-from gateway.identity.wire import silent, told
+from gateway.identity.wire import silent
 from gateway.model import Person
 from gateway.settings.identity import Directory
 
@@ -55,7 +55,7 @@ class EntraGroups:
         page: str = f"{self._base}/v1.0/users/{member}/transitiveMemberOf?$select=id&$top={PAGE}"
         found: set[str] = set()
         for _ in range(limits.DIRECTORY_PAGES):
-            told_here = await self._page(page)
+            told_here = await self._access.asked(page, self._base)
             found |= _ids(told_here, self._base)
             following = self._next(told_here)
             if len(found) > limits.GROUPS_READ:
@@ -64,17 +64,6 @@ class EntraGroups:
                 return frozenset(found)
             page = following
         raise too_many()
-
-    async def _page(self, url: str) -> dict[str, Any]:
-        ask = Ask("GET", url, headers=await self._access.header(), seconds=limits.DIRECTORY_SECONDS)
-        status, found = await told(self._outward, ask, self._base)
-        if status == 404:
-            raise Unauthenticated("the directory does not know the person")
-        if status == 401:
-            self._access.refused()
-        if status != 200:
-            raise silent(self._base, f"status {status}")
-        return found
 
     def _next(self, told_here: dict[str, Any]) -> str | None:
         """The next page, only if it is at the same place: our token goes nowhere else."""

@@ -11,11 +11,11 @@ from urllib.parse import urlencode
 
 from gateway import clock, limits
 from gateway.errors import ConfigError, Unauthenticated
-from gateway.http import Ask, Outward
+from gateway.http import Outward
 from gateway.identity.groups import too_many
 from gateway.identity.groups.access import DirectoryAccess, Pairs
 from gateway.identity.profiles import trusted
-from gateway.identity.wire import silent, told
+from gateway.identity.wire import silent
 from gateway.jose import rs256
 from gateway.model import Person
 from gateway.settings.identity import Directory
@@ -76,20 +76,9 @@ class GoogleGroups:
 
     async def _page(self, who: str, following: str) -> dict[str, Any]:
         query = {"userKey": who, "maxResults": str(PAGE)} | ({"pageToken": following} if following else {})
-        ask = Ask(
-            "GET",
-            f"{self._base}/admin/directory/v1/groups?{urlencode(query)}",
-            headers=await self._access.header(),
-            seconds=limits.DIRECTORY_SECONDS,
+        return await self._access.asked(
+            f"{self._base}/admin/directory/v1/groups?{urlencode(query)}", self._base
         )
-        status, found = await told(self._outward, ask, self._base)
-        if status == 404:
-            raise Unauthenticated("the directory does not know the person")
-        if status == 401:
-            self._access.refused()
-        if status != 200:
-            raise silent(self._base, f"status {status}")
-        return found
 
     def _assertion(self) -> Pairs:
         """Google identity documentation, "Using OAuth 2.0 for server to server applications"."""
