@@ -5,23 +5,18 @@ other credential to go on with.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from gateway import limits
 from gateway.credential import GrantOrder, Parts
 from gateway.credential.endpoint import Answer, Form, TokenEndpoint
 from gateway.credential.kept import KeptGrants
 from gateway.credential.refusals import refusal, unusable
+from gateway.credential.scopes import ScopedSettings
 from gateway.errors import ConfigError
 from gateway.http import OutwardError
-from gateway.model import Caller, Effect, Grant, Secret
+from gateway.model import Caller, Grant, Secret
 from gateway.settings import CredentialSettings
-
-
-class Scoped(Protocol):
-    """Settings that know what each effect needs."""
-
-    def scopes(self, effect: Effect) -> frozenset[str]: ...
 
 
 class OnBehalf(ABC):
@@ -31,7 +26,7 @@ class OnBehalf(ABC):
 
     def __init__(
         self,
-        settings: Scoped,
+        settings: ScopedSettings,
         issuer: str,
         endpoint: TokenEndpoint,
         vendor: str,

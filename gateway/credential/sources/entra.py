@@ -17,16 +17,17 @@ from gateway.credential.answers import Expected, access_token, check, end, prove
 from gateway.credential.client import OAuthClient
 from gateway.credential.endpoint import Form, TokenEndpoint
 from gateway.credential.onbehalf import OnBehalf, only_issuer
+from gateway.credential.scopes import ScopedSettings
 from gateway.errors import ConfigError
 from gateway.model import Caller, Effect, Grant, Secret
-from gateway.settings import ClientSettings, CredentialSettings, ExactUrl, Field, model_validator
+from gateway.settings import ClientSettings, ExactUrl, Field, model_validator
 from gateway.settings.client import Method
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _V2 = "/v2.0"
 
 
-class Settings(CredentialSettings, ClientSettings):
+class Settings(ScopedSettings, ClientSettings):
     """Microsoft Entra ID: the caller's token is traded on their behalf for one of the API before Jira."""
 
     source: Literal["entra"] = Field("entra", description="Entra ID, on behalf of the caller.")
@@ -53,10 +54,6 @@ class Settings(CredentialSettings, ClientSettings):
         description="Seconds that an answer may outlive the caller's token; it is not used longer. "
         "Entra gives each token 60 to 90 minutes.",
     )
-
-    def scopes(self, effect: Effect) -> frozenset[str]:
-        """What a call of that effect needs."""
-        return frozenset((self.read_scope if effect is Effect.READ else self.write_scope).split())
 
     @model_validator(mode="after")
     def _by_secret(self) -> Self:

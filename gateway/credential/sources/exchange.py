@@ -13,23 +13,22 @@ from gateway.credential.client import OAuthClient
 from gateway.credential.endpoint import Form, TokenEndpoint
 from gateway.credential.onbehalf import OnBehalf, only_issuer
 from gateway.credential.refusals import TABLES
-from gateway.model import Caller, Effect, Grant, Secret
-from gateway.settings import ClientSettings, CredentialSettings, ExactUrl, Field
+from gateway.credential.scopes import ScopedSettings
+from gateway.model import Caller, Grant, Secret
+from gateway.settings import ClientSettings, ExactUrl, Field
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 Vendor = Literal["", "generic", "keycloak", "okta", "auth0", "ping", "zitadel"]
 
 
-class Settings(CredentialSettings, ClientSettings):
+class Settings(ScopedSettings, ClientSettings):
     """RFC 8693: the caller's token is exchanged at its own provider for one that Jira accepts."""
 
     source: Literal["exchange"] = Field("exchange", description="RFC 8693 token exchange.")
     token_endpoint: ExactUrl = Field(description="The token endpoint that performs the exchange.")
     audience: str = Field(min_length=1, description="Audience of the tokens that Jira accepts.")
     resource: str | None = Field(None, description="RFC 8707 `resource`, for providers that want it besides.")
-    read_scope: str = Field("read:jira-work", description="Scopes asked for a read.")
-    write_scope: str = Field("read:jira-work write:jira-work", description="Scopes asked for a write.")
     harmless_scopes: tuple[str, ...] = Field(
         (), description="Scopes that the provider adds unasked and that are no right at Jira (`openid`)."
     )
@@ -39,10 +38,6 @@ class Settings(CredentialSettings, ClientSettings):
     vendor: Vendor = Field(
         "", description="Whose errors are understood; default: the vendor of the provider's profile."
     )
-
-    def scopes(self, effect: Effect) -> frozenset[str]:
-        """What is asked for a call of that effect."""
-        return frozenset((self.read_scope if effect is Effect.READ else self.write_scope).split())
 
 
 class ExchangeSource(OnBehalf):

@@ -22,10 +22,11 @@ from gateway.credential.endpoint import Answer, Form, TokenEndpoint
 from gateway.credential.match import Matching, MatchSettings, matching
 from gateway.credential.onbehalf import OnBehalf, only_issuer
 from gateway.credential.refusals import TABLES
+from gateway.credential.scopes import ScopedSettings
 from gateway.errors import ConfirmationNeeded, ConsentRequired, LinkRefused
 from gateway.jose import JoseError, parse
-from gateway.model import Account, Caller, Effect, Grant, Person, Secret
-from gateway.settings import ClientSettings, CredentialSettings, ExactUrl, Field, model_validator
+from gateway.model import Account, Caller, Grant, Person, Secret
+from gateway.settings import ClientSettings, ExactUrl, Field, model_validator
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -39,7 +40,7 @@ NOTE = (
 )
 
 
-class Settings(CredentialSettings, ClientSettings, MatchSettings):
+class Settings(ScopedSettings, ClientSettings, MatchSettings):
     """Identity assertions (ID-JAG), experimental: the provider vouches for the person to Jira's server."""
 
     source: Literal["idjag"] = Field("idjag", description="Identity assertion authorization grant.")
@@ -53,17 +54,11 @@ class Settings(CredentialSettings, ClientSettings, MatchSettings):
         description="The gateway's client at that server: a table with `client_id` and so on."
     )
     resource: str = Field(min_length=1, description="RFC 8707 `resource`: the API that tokens are for.")
-    read_scope: str = Field("read:jira-work", description="Scopes asked for a read.")
-    write_scope: str = Field("read:jira-work write:jira-work", description="Scopes asked for a write.")
     outlives: float = Field(
         3600.0,
         ge=0,
         description="Seconds that an answer may outlive the caller's token; it is not used longer.",
     )
-
-    def scopes(self, effect: Effect) -> frozenset[str]:
-        """What is asked for a call of that effect."""
-        return frozenset((self.read_scope if effect is Effect.READ else self.write_scope).split())
 
     def notes(self) -> list[str]:
         return [NOTE]

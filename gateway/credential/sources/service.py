@@ -19,10 +19,11 @@ from gateway.credential.answers import access_token, end, thrown_away
 from gateway.credential.client import HeldSecret, OAuthClient
 from gateway.credential.endpoint import TokenEndpoint
 from gateway.credential.refusals import down, ours, unusable
+from gateway.credential.scopes import ScopedSettings
 from gateway.errors import ConsentRequired, Unavailable
 from gateway.http import OutwardError
 from gateway.model import Effect, Grant, Secret
-from gateway.settings import ClientSettings, CredentialSettings, ExactUrl, Field, SecretStr, model_validator
+from gateway.settings import ClientSettings, ExactUrl, Field, SecretStr, model_validator
 from gateway.settings.client import Method
 from gateway.store.flight import SingleFlight
 from gateway.store.memory import ExpiringCache
@@ -37,7 +38,7 @@ class ServiceClient(ClientSettings):
     )
 
 
-class Settings(CredentialSettings):
+class Settings(ScopedSettings):
     """A service account at Jira, for programs that a policy rule names. People are never served by it."""
 
     programs: ClassVar[bool] = True
@@ -58,10 +59,6 @@ class Settings(CredentialSettings):
     write_scope: str = Field(
         "read:jira-work write:jira-work", description="Scopes for a write; Data Center: `WRITE`."
     )
-
-    def scopes(self, effect: Effect) -> frozenset[str]:
-        """What a call of that effect needs."""
-        return frozenset((self.read_scope if effect is Effect.READ else self.write_scope).split())
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
