@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -152,7 +153,7 @@ def signing_keys(pem: bytes) -> tuple[SigningKey, ...]:
     for match in _PEM.finditer(pem):
         try:
             private = load_pem_private_key(match[0], password=None)
-        except Exception as wrong:
+        except (ValueError, TypeError, UnsupportedAlgorithm) as wrong:
             raise ValueError("not a PEM private key") from wrong
         if not isinstance(private, ec.EllipticCurvePrivateKey) or private.curve.name != "secp256r1":
             raise ValueError(f"a {type(private).__name__}; EC keys of the curve P-256 are needed")
@@ -227,6 +228,8 @@ def rs256(claims: Mapping[str, Any], pem: str, *, kid: str = "") -> str:
     try:
         private = load_pem_private_key(pem.encode(), password=None)
         payload = json.dumps(dict(claims), separators=(",", ":")).encode()
-        return _jws.encode(payload, private, algorithm="RS256", headers={"kid": kid} if kid else None)  # type: ignore[arg-type]
+        headers = {"kid": kid} if kid else None
+        # That the key is RSA is found out by signing with it; another kind is a TypeError.
+        return _jws.encode(payload, private, algorithm="RS256", headers=headers)  # type: ignore[arg-type]
     except (PyJWTError, TypeError, ValueError) as wrong:
         raise ValueError(f"no RSA private key in PEM ({type(wrong).__name__})") from None

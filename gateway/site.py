@@ -38,7 +38,7 @@ from gateway.identity.roles import RoleTable
 from gateway.identity.tokens import TokenAuthenticator
 from gateway.jira.client import JiraClient
 from gateway.jira.datacenter.client import DataCenterClient
-from gateway.model import Account, Secret
+from gateway.model import Secret
 from gateway.pipeline import Pipeline
 from gateway.policy.engine import CedarPolicy
 from gateway.settings import CredentialSettings, Issuer
@@ -73,6 +73,7 @@ class Providers:
         self.issuers = issuer_names(settings)
         self.vendors = {one.short: one.profile for one in settings.identity.issuers}
         self.keys = key_ring(self.profiles(PATH), outward)
+        self._verified: dict[str, Authenticator] = {}
         self._directories = {
             one.issuer: CachedGroups(group_source(one.directory, one.issuer, outward))
             for one in settings.identity.issuers
@@ -84,7 +85,12 @@ class Providers:
         return UnlessRevoked(self.verified(path), self._revocations)
 
     def verified(self, path: str) -> Authenticator:
-        """Whom a token names at that endpoint, cut off or not."""
+        """Whom a token names at that endpoint, cut off or not. One for each path: it knows its own failures."""
+        if path not in self._verified:
+            self._verified[path] = self._composed(path)
+        return self._verified[path]
+
+    def _composed(self, path: str) -> Authenticator:
         signed = TokenAuthenticator(self.profiles(path), self.keys, directories=self._directories)
         endpoints = self._endpoints(path)
         if not endpoints:
@@ -101,7 +107,7 @@ class Providers:
 
     def state(self) -> tuple[bool, str]:
         """(whether anybody's tokens can be verified, one line that names each issuer)."""
-        return self.authenticator(PATH).state()
+        return self.verified(PATH).state()
 
     def profiles(self, path: str) -> list[IssuerProfile]:
         """How the access tokens of each issuer are read at that path; those only signed in by have none."""
@@ -140,9 +146,9 @@ class Common:
     providers: Providers
     keys: ClientKeys
     refresher: Refresher | None = None
+    """The vault and who refreshes in it; None without a vault."""
     address: Address = as_it_is
     """How the address of a page of ours is told to a caller."""
-    """The vault and who refreshes in it; None without a vault."""
 
 
 class Site:
@@ -206,7 +212,7 @@ class Site:
             vendors=self._common.providers.vendors,
             keys=self._common.keys,
             verifier=self._common.providers.verifier,
-            whose=self._whose,
+            whose=self.jira.account,
             connect_url=connect_url,
             callback_url=f"{connect_url}/callback",
             events=partial(self._common.audit.event, site=site.name),
@@ -224,9 +230,6 @@ class Site:
                 where = site.browse_url or getattr(order, "site_url", "") or site.url
                 self.linked = LinkedSite(site.name, where, cast(Linking, offer.source), parts.callback_url)
         return ChosenSource(offers)
-
-    async def _whose(self, access: str) -> Account:
-        return await self.jira.account(access)
 
 
 def _offer(order: CredentialSettings, parts: Parts) -> Offer:

@@ -9,13 +9,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from gateway.cli import _parser  # noqa: E402
+from gateway.cli import _parser  # noqa: E402 - the checkout first
 from gateway.config import TOOL_MODULES, Section, Settings  # noqa: E402 - the checkout first
-from gateway.settings import Issuer, JiraSite, SecretStr, known_sources  # noqa: E402
-from gateway.settings.client import Rotation  # noqa: E402
-from gateway.settings.identity import Directory, Introspection, Login, RoleRule  # noqa: E402
-from gateway.settings.jira import SOURCES  # noqa: E402
-from gateway.tool import Registry, Tool  # noqa: E402
+from gateway.settings import Issuer, JiraSite, SecretStr, known_sources  # noqa: E402 - the checkout first
+from gateway.settings.client import Rotation  # noqa: E402 - the checkout first
+from gateway.settings.identity import Directory, Introspection, Login, RoleRule  # noqa: E402 - the checkout first
+from gateway.settings.jira import SOURCES  # noqa: E402 - the checkout first
+from gateway.tool import Registry, Tool  # noqa: E402 - the checkout first
 
 ISSUER_PARTS: dict[str, type[Section]] = {
     "[[identity.issuers.roles]]": RoleRule,

@@ -79,6 +79,10 @@ def _leaf(commands: Any, name: str, run: str, text: str, *, json: bool = True) -
     return leaf
 
 
+def _add_config(leaf: argparse.ArgumentParser) -> None:
+    leaf.add_argument("--config", type=Path, default=Path("gateway.toml"), metavar="FILE")
+
+
 def _add_demo(commands: Any) -> None:
     demo = _leaf(commands, "demo", "sandbox.demo:run", "The whole story on embedded parts.", json=False)
     demo.add_argument(
@@ -90,7 +94,7 @@ def _add_serving(commands: Any) -> None:
     serve = _leaf(commands, "serve", "gateway.cli.serve:serve", "Run the gateway.", json=False)
     check = _leaf(commands, "check", "gateway.cli.serve:check", "Check the settings; names every problem.")
     for leaf in (serve, check):
-        leaf.add_argument("--config", type=Path, default=Path("gateway.toml"), metavar="FILE")
+        _add_config(leaf)
     tools = _leaf(commands, "tools", "gateway.cli.tools:tools", "List the tools and their digests.")
     tools.add_argument("--lock", action="store_true", help="print the text of tools.lock")
     tools.add_argument("--cedar-schema", action="store_true", help="print policies/schema.cedarschema")
@@ -156,13 +160,13 @@ def _add_vault(commands: Any) -> None:
         ("status", "status", "Count the links by the key that wraps them."),
     ):
         leaf = _leaf(kinds, name, f"gateway.cli.vault:{run}", text)
-        leaf.add_argument("--config", type=Path, default=Path("gateway.toml"), metavar="FILE")
+        _add_config(leaf)
 
 
 def _add_kill(commands: Any) -> None:
     text = "Cut off a person, a client or an agent, on every replica within a second."
     kill = _leaf(commands, "kill", "gateway.cli.kill:kill", text)
-    kill.add_argument("--config", type=Path, default=Path("gateway.toml"), metavar="FILE")
+    _add_config(kill)
     whom = kill.add_mutually_exclusive_group(required=True)
     whom.add_argument(
         "--user", type=_named, metavar="SUBJECT", help="the person, as their provider's tokens name them"
@@ -183,7 +187,7 @@ def _add_explain(commands: Any) -> None:
     text = "Whom a token names here, by which claims, and which rule gives which role."
     leaf = _leaf(kinds, "user", "gateway.cli.explain:user", text)
     leaf.add_argument("token", metavar="FILE", help="a file that holds the token, or - for standard input")
-    leaf.add_argument("--config", type=Path, default=Path("gateway.toml"), metavar="FILE")
+    _add_config(leaf)
     leaf.add_argument("--site", default="", metavar="NAME", help="default: the first site of the settings")
 
 
@@ -197,7 +201,7 @@ def _add_secrets(commands: Any) -> None:
     }
     for name, text in texts.items():
         leaf = _leaf(kinds, name, f"gateway.cli.secrets:{name.replace('-', '_')}", text)
-        leaf.add_argument("--config", type=Path, default=Path("gateway.toml"), metavar="FILE")
+        _add_config(leaf)
         if name == "rotate":
             leaf.add_argument("name", metavar="NAME", help="as `secrets status` lists it")
             leaf.add_argument("--finish", action="store_true", help="the next becomes current; others end")
@@ -216,7 +220,7 @@ def _add_doctor(commands: Any) -> None:
     user.add_argument("--site", default="", metavar="NAME", help="default: the first site of the settings")
     for leaf in (idp, user):
         leaf.add_argument("--token", metavar="FILE", help="an assistant's token; - for standard input")
-        leaf.add_argument("--config", type=Path, default=Path("gateway.toml"), metavar="FILE")
+        _add_config(leaf)
 
 
 def _named(text: str) -> str:

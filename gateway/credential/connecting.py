@@ -12,6 +12,7 @@ name of their own that nothing uses, because a code cannot be redeemed twice and
 another replica.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -72,7 +73,7 @@ class Terms:
         return self.reading.upstream == self.writing.upstream
 
 
-class Connecting:
+class Connecting(ABC):
     """A `Linking`."""
 
     def __init__(self, terms: Terms, parts: Parts, refresher: Refresher) -> None:
@@ -81,9 +82,9 @@ class Connecting:
         self._refresher = refresher
         self._vault = refresher.vault
 
+    @abstractmethod
     def forget(self, issuer: str, subject: str) -> None:
         """Drop what is kept of that person in this process."""
-        raise NotImplementedError
 
     @property
     def lasts_days(self) -> int | None:

@@ -9,7 +9,7 @@ import pytest
 from gateway.app import Gateway
 from gateway.cli import main
 from gateway.config import load
-from gateway.errors import ConfigError, Unauthenticated
+from gateway.errors import ConfigError, Unauthenticated, Unavailable
 from gateway.model import Bearer
 from sandbox.run import Sandbox
 from tests.identity.opaque import Asked
@@ -72,6 +72,10 @@ async def test_opaque_tokens_are_asked_about_where_the_settings_say_so(tmp_path:
                 assert (await everybody.authenticate(Bearer(sandbox.token("bo")))).subject == "bo"
                 if good:
                     assert (await everybody.authenticate(Bearer("opaque"))).groups == {"staff"}
+                    asked.status = 500
+                    with pytest.raises(Unavailable):
+                        await everybody.authenticate(Bearer("another"))
+                    assert "status 500" in gateway.providers.state()[1]  # what `/readyz` shows
                 else:
                     with pytest.raises(Unauthenticated):
                         await everybody.authenticate(Bearer("opaque"))

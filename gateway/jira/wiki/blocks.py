@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from gateway.jira.wiki.from_inline import inline_nodes
+from gateway.jira.wiki.signs import BOXES
 
 Node = dict[str, Any]
 
@@ -16,7 +17,6 @@ _QUOTED = re.compile(r"[ \t]*bq\.[ \t]+(\S.*)")
 _ITEM = re.compile(r"[ \t]*([*#-]*[*#]|-)[ \t]+(\S.*)")
 _ROW = re.compile(r"[ \t]*\|\|?[^|\n].*")
 _CELL = re.compile(r"\\.|\[[^\[\]\n]*\]|\|\|?")
-_BOXES = {"☐": "TODO", "☑": "DONE"}
 _STARTS = (_RULE, _HEADING, _QUOTED, _ITEM, _ROW)
 
 
@@ -140,4 +140,4 @@ def _box(item: Node) -> str:
     first = words["content"][0] if words["content"] else {}
     if any(block["type"] != "taskList" for block in below) or first.get("marks"):
         return ""
-    return _BOXES.get(str(first.get("text", ""))[:1], "")
+    return BOXES.get(str(first.get("text", ""))[:1], "")

@@ -7,6 +7,9 @@ from gateway.jira.adf.to_inline import clean
 MARKS = {"*": "strong", "_": "em", "-": "strike"}
 """Sign -> mark, of those that Markdown has too; outermost first."""
 
+BOXES = {"☐": "TODO", "☑": "DONE"}
+"""Sign at the begin of an item -> state of the task that it is."""
+
 URL = re.compile(r"(?<![A-Za-z0-9])(?:https?|ftp)://[^\s|\[\]{}!\\^~*<>\"'()&]+")
 """A bare address, in which no sign counts."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.jira.adf.pieces import attrs_of, children
 from gateway.jira.adf.to_inline import clean
-from gateway.jira.wiki.signs import MARKS, address, escaped, flat, monospaced, unstarted
+from gateway.jira.wiki.signs import BOXES, MARKS, address, escaped, flat, monospaced, unstarted
 
 Node = dict[str, Any]
 
@@ -20,7 +20,7 @@ _LANGUAGE = re.compile(
 )
 """Those that Jira colours; for others it shows an error in the text."""
 
-_BOXES = {"TODO": "☐ ", "DONE": "☑ "}
+_BOXES = {state: f"{sign} " for sign, state in BOXES.items()}
 _LISTS = {"bulletList": "*", "orderedList": "#", "taskList": "*"}
 _MENTION = re.compile(r"[A-Za-z0-9_.@:-]{1,128}")
 
