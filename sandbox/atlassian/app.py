@@ -6,7 +6,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 
-from sandbox.atlassian import api, authorize, token
+from sandbox.atlassian import api, token
 from sandbox.atlassian.state import Atlassian, CloudSite
 from sandbox.consent import App
 from sandbox.idp.wire import OAuthError, error_answer
@@ -26,8 +26,8 @@ def create_app(
     state = Atlassian(apps=apps, people=people, factor=factor, strict=strict)
     app = Starlette(
         routes=[
-            Route("/authorize", authorize.show, methods=["GET"]),
-            Route("/authorize", authorize.decide, methods=["POST"]),
+            Route("/authorize", state.show, methods=["GET"]),
+            Route("/authorize", state.decide, methods=["POST"]),
             Route("/oauth/token", token.token, methods=["POST"]),
             Route("/oauth/token/accessible-resources", api.resources),
             Route("/me", api.me),

@@ -1,18 +1,21 @@
 """Atlassian's accounts, sites, apps and tokens, with the knobs that tests turn."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from html import escape
+from typing import Any, ClassVar
 
 from starlette.types import ASGIApp
 
-from gateway import clock
 from sandbox.consent import App, Asked
-from sandbox.idp.shelf import Shelf
-from sandbox.jira.faults import Faults
+from sandbox.idp.wire import OAuthError, Params
 from sandbox.people import Person
-from sandbox.rotation import DAY, RotatingTokens, Rules
+from sandbox.rotation import DAY, Rules
+from sandbox.server import Server
+
+AUDIENCE = "api.atlassian.com"
+SITE = "sandbox_site"
+"""With `sandbox_approve`: the id of the site that is chosen; by default all are."""
 
 CLASSIC = (
     "read:me",
@@ -50,8 +53,14 @@ class Code:
     sites: frozenset[str]
 
 
-class Atlassian:
-    """The state behind `app.state.atlassian`."""
+class Atlassian(Server[Code]):
+    """The state behind `app.state.atlassian`, and its consent page (`GET https://auth.atlassian.com/authorize`):
+    a person agrees, and chooses a site."""
+
+    title = "Atlassian (sandbox)"
+    action = "/authorize"
+    wrong = "Incorrect email address and / or password."
+    declined: ClassVar[Mapping[str, str]] = {"error_description": "User did not authorize the request"}
 
     def __init__(
         self,
@@ -61,30 +70,43 @@ class Atlassian:
         factor: float = 1.0,
         strict: bool = False,
     ) -> None:
-        """`factor` divides every lifetime; `strict` takes the leeway away."""
+        """`factor` divides every lifetime (the code's five minutes are not documented); `strict` takes the
+        leeway away."""
         rules = RULES.shrunk(factor)
         if strict:
             rules.leeway = 0.0
-        self.apps = {app.id: app for app in apps}
-        self.people = people
+        super().__init__(apps=apps, people=people, rules=rules, code_seconds=300.0 / factor)
         self.sites: dict[str, CloudSite] = {}
-        self.rules = rules
-        self.tokens = RotatingTokens(rules, self.now)
-        self.code_seconds = 300.0 / factor
-        """Not documented."""
         self.pkce = False
         """Whether a challenge is held to; Atlassian documents no PKCE and ignores it."""
-        self.faults = Faults()
-        """Before each request; of `/oauth/token` with `effect=True` the rotation happens all the same."""
-        self.clock_skew = 0.0
-        self.counts: Counter[str] = Counter()
-        """Requests of the token endpoint by grant type."""
-        self.pending: Shelf[Asked] = Shelf(lambda: 600.0, self.now)
-        self.codes: Shelf[Code] = Shelf(lambda: self.code_seconds, self.now)
 
-    def now(self) -> float:
-        """Unix seconds by Atlassian's clock."""
-        return clock.wall() + self.clock_skew
+    def read(self, params: Params) -> Asked:
+        """The request, checked as documented. Raises `OAuthError`."""
+        app = self.apps.get(params.need("client_id"))
+        if app is None:
+            raise OAuthError("invalid_request", "The app is not known.")
+        for name, value in (("response_type", "code"), ("audience", AUDIENCE), ("prompt", "consent")):
+            if params.need(name) != value:
+                raise OAuthError("invalid_request", f"{name} must be {value}.")
+        if params.need("redirect_uri") != app.callback:
+            raise OAuthError("invalid_request", "redirect_uri is not registered for client.")
+        scopes = frozenset(params.need("scope").split())
+        if not scopes <= (app.scopes or frozenset(CLASSIC)):
+            raise OAuthError("invalid_scope", "The app asks for a scope that is not configured for it.")
+        challenge, method = params.get("code_challenge"), params.get("code_challenge_method") or "plain"
+        return Asked(app, scopes, params.get("state"), challenge, method)
+
+    def code(self, asked: Asked, person: Person, params: Params) -> Code:
+        """For the site that was chosen; where none was, for all."""
+        site = next((params.get(name) for name in (SITE, "site") if params.get(name) is not None), None)
+        return Code(asked, person, frozenset(self.sites if site is None else {site} & self.sites.keys()))
+
+    def more(self) -> str:
+        """The choice of a site."""
+        options = "".join(
+            f'<option value="{escape(site.id)}">{escape(site.url)}</option>' for site in self.sites.values()
+        )
+        return f'<label>Use app on <select name="site">{options}</select></label>' if options else ""
 
     def add(self, site: CloudSite) -> None:
         """One more site. Every account may choose every site."""

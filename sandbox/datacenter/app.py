@@ -8,7 +8,7 @@ from starlette.routing import Mount, Route
 
 from sandbox.consent import App
 from sandbox.datacenter import oauth
-from sandbox.datacenter.state import DataCenter
+from sandbox.datacenter.state import AUTHORIZE, DataCenter
 from sandbox.idp.wire import OAuthError, error_answer
 from sandbox.jira import DATACENTER
 from sandbox.jira import create_app as create_jira
@@ -24,8 +24,8 @@ def create_app(
     jira = create_jira(state.claims, base_url=base_url, people=people, flavour=DATACENTER)
     app = Starlette(
         routes=[
-            Route(oauth.AUTHORIZE, oauth.show, methods=["GET"]),
-            Route(oauth.AUTHORIZE, oauth.decide, methods=["POST"]),
+            Route(AUTHORIZE, state.show, methods=["GET"]),
+            Route(AUTHORIZE, state.decide, methods=["POST"]),
             Route(oauth.TOKEN, oauth.token, methods=["POST"]),
             Mount("/", jira),
         ],

@@ -1,19 +1,19 @@
 """A Data Center's people, incoming links and tokens, with the knobs that tests turn."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway import clock
 from sandbox.consent import App, Asked
-from sandbox.idp.shelf import Shelf
+from sandbox.idp.wire import OAuthError, Params
 from sandbox.jira.auth import READ as CLOUD_READ
 from sandbox.jira.auth import WRITE as CLOUD_WRITE
 from sandbox.jira.datacenter import user_key
-from sandbox.jira.faults import Faults
 from sandbox.people import Person
-from sandbox.rotation import DAY, RotatingTokens, Rules
+from sandbox.rotation import DAY, Rules
+from sandbox.server import Server
+
+AUTHORIZE = "/rest/oauth2/latest/authorize"
 
 SCOPES = ("READ", "WRITE", "ADMIN", "SYSTEM_ADMIN")
 """Each contains those before it."""
@@ -34,27 +34,37 @@ class Code:
     person: Person
 
 
-class DataCenter:
-    """The state behind `app.state.datacenter`."""
+class DataCenter(Server[Code]):
+    """The state behind `app.state.datacenter`, and the incoming link's authorization page."""
+
+    title = "Jira Data Center (sandbox)"
+    action = AUTHORIZE
+    wrong = "Sorry, your username and password are incorrect - please try again."
 
     def __init__(self, *, apps: Sequence[App], people: Mapping[str, Person], factor: float = 1.0) -> None:
         """`factor` divides every lifetime but the code's, which is short enough."""
-        self.apps = {app.id: app for app in apps}
-        self.people = people
-        self.rules = RULES.shrunk(factor)
-        self.tokens = RotatingTokens(self.rules, self.now)
-        self.code_seconds = CODE_SECONDS
-        self.faults = Faults()
-        """Before each request; of the token endpoint with `effect=True` the rotation happens all the same."""
-        self.clock_skew = 0.0
-        self.counts: Counter[str] = Counter()
-        """Requests of the token endpoint by grant type."""
-        self.pending: Shelf[Asked] = Shelf(lambda: 600.0, self.now)
-        self.codes: Shelf[Code] = Shelf(lambda: self.code_seconds, self.now)
+        super().__init__(apps=apps, people=people, rules=RULES.shrunk(factor), code_seconds=CODE_SECONDS)
 
-    def now(self) -> float:
-        """Unix seconds by the server's clock."""
-        return clock.wall() + self.clock_skew
+    def read(self, params: Params) -> Asked:
+        """The request, checked. Raises `OAuthError`."""
+        app = self.apps.get(params.need("client_id"))
+        if app is None:
+            raise OAuthError("invalid_request", "There is no incoming link with this client id.")
+        if params.need("response_type") != "code":
+            raise OAuthError("unsupported_response_type", "response_type must be code.")
+        if params.need("redirect_uri") != app.callback:
+            raise OAuthError("invalid_request", "The redirect URL is not that of the link.")
+        scopes = frozenset(params.need("scope").split())
+        if not scopes <= (app.scopes or frozenset(SCOPES)):
+            raise OAuthError("invalid_scope", "The scope is not that of the link.")
+        method = params.get("code_challenge_method") or "plain"
+        if method not in ("plain", "S256"):
+            raise OAuthError("invalid_request", "code_challenge_method must be plain or S256.")
+        return Asked(app, scopes, params.get("state"), params.get("code_challenge"), method)
+
+    def code(self, asked: Asked, person: Person, params: Params) -> Code:
+        """That person's yes."""
+        return Code(asked, person)
 
     def key(self, person: Person) -> str:
         """The user's `key`: it stays when the user name changes."""
