@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-NODE_DIR := .work/node
 
 .PHONY: trial-refresh demo test test-all test-identity check fix bench lock clean help
 .DEFAULT_GOAL := help
@@ -38,7 +37,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not needs_node and not needs_servers and not needs_providers" $(TESTS)
 
 test-all: test
-	@sh tests/node/install.sh $(NODE_DIR)
+	@sh tests/node/install.sh
 	@sh tests/providers/oidc/install.sh
 	@sh tests/providers/install.sh
 	@sh tests/store/install.sh

@@ -12,8 +12,7 @@ import httpx2
 import orjson
 
 from gateway.app import Gateway
-from gateway.audit import months, record
-from gateway.audit.sqlite import Looking
+from gateway.audit import record
 from gateway.audit.verify import Report, verify
 from gateway.config import load
 from gateway.credential.sources.exchange import ExchangeSource
@@ -21,6 +20,7 @@ from gateway.model import Bearer, Result, ToolRequest
 from sandbox.people import PEOPLE, Person
 from sandbox.run import Sandbox
 from sandbox.serve import Served, listen
+from tests.speaking import exchange_of, recorded, tool_call
 
 WRITES = {"POST", "PUT", "DELETE"}
 READ_POSTS = ("/search/jql", "/search/approximate-count")
@@ -84,9 +84,7 @@ class World:
     @property
     def exchange(self) -> ExchangeSource:
         """The credential source of the first site."""
-        source = self.gateway.sites[0].credentials._offers[0].source
-        assert isinstance(source, ExchangeSource)
-        return source
+        return exchange_of(self.gateway)
 
     def fresh(self, user: str) -> Bearer:
         """A new token, and no grant kept from an earlier one: the call goes the whole way."""
@@ -100,27 +98,7 @@ class World:
 
     async def call(self, bearer: str, tool: str, **arguments: Any) -> dict[str, Any]:
         """One tools/call over HTTP, in the modern era; the JSON-RPC answer."""
-        message = {
-            "jsonrpc": "2.0",
-            "id": next(self._ids),
-            "method": "tools/call",
-            "params": {
-                "name": tool,
-                "arguments": arguments,
-                "_meta": {
-                    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                    "io.modelcontextprotocol/clientCapabilities": {},
-                    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-                },
-            },
-        }
-        headers = {
-            "Authorization": f"Bearer {bearer}",
-            "MCP-Protocol-Version": "2026-07-28",
-            "Mcp-Method": "tools/call",
-            "Mcp-Name": tool,
-            "Accept": "application/json, text/event-stream",
-        }
+        message, headers = tool_call(next(self._ids), bearer, tool, arguments)
         answer = await self.http.post(self.url, json=message, headers=headers)
         told: dict[str, Any] = orjson.loads(answer.content)
         assert told["id"] == message["id"]
@@ -134,11 +112,7 @@ class World:
 
     def records(self) -> list[dict[str, Any]]:
         """The record, oldest first."""
-        found = []
-        for file in months.files(self.settings.audit.dir):
-            with Looking(file) as opened:
-                found += [orjson.loads(body) for _, body in opened.newest(1_000_000)]
-        return found
+        return recorded(self.settings.audit.dir)
 
     async def recorded(self, kind: str) -> None:
         """Wait until a record of that kind is there."""

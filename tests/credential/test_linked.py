@@ -583,16 +583,21 @@ async def test_jira_down_at_the_link(bench: LinkBench) -> None:
     assert bench.vault.links == {}
 
 
-async def test_a_link_that_cannot_be_put_on_record_is_none(bench: LinkBench) -> None:
-    """Nothing is linked that is not written down."""
+async def connect_unrecorded(bench: LinkBench) -> None:
+    """Connect while the record is closed."""
 
     async def sealed(kind: str, **fields: object) -> None:
         raise Sealed("disk full")
 
-    source = LinkedSource(bench.source._terms, replace(bench.parts, events=sealed), bench.refresher)
-    bench.source = source
+    parts = replace(bench.parts, events=sealed)
+    bench.source = LinkedSource(bench.source._terms, parts, bench.refresher)
     with pytest.raises(Sealed):
         await bench.connect()
+
+
+async def test_a_link_that_cannot_be_put_on_record_is_none(bench: LinkBench) -> None:
+    """Nothing is linked that is not written down."""
+    await connect_unrecorded(bench)
     assert bench.vault.links == {}
 
 
@@ -600,14 +605,7 @@ async def test_a_connection_that_cannot_be_renewed_on_record_is_as_it_was(bench:
     """Who connects once more while the record is closed keeps what they had."""
     await bench.connect()
     (before,) = bench.vault.links.values()
-
-    async def sealed(kind: str, **fields: object) -> None:
-        raise Sealed("disk full")
-
-    source = LinkedSource(bench.source._terms, replace(bench.parts, events=sealed), bench.refresher)
-    bench.source = source
-    with pytest.raises(Sealed):
-        await bench.connect()
+    await connect_unrecorded(bench)
     (after,) = bench.vault.links.values()
     assert after.tokens.refresh is not None and before.tokens.refresh is not None
     assert after.tokens.refresh.reveal() == before.tokens.refresh.reveal()

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Installs the pinned programs of package-lock.json into .work/node and prints the path of a Node.js
-# that can run them (22 or newer), alone on the last line. Needs npm; runs no install scripts of packages.
+# install.sh [FROM [INTO]]: installs the pinned packages of FROM/package-lock.json (default: beside this file)
+# into INTO (default: .work/node) and prints the path of a Node.js that can run them (22 or newer), alone on
+# the last line. Needs npm; runs no install scripts of packages.
 set -eu
-here=$(cd "$(dirname "$0")" && pwd)
-into=$(cd "$here/../.." && pwd)/.work/node
+here=${1:-$(cd "$(dirname "$0")" && pwd)}
+into=${2:-$(cd "$(dirname "$0")/../.." && pwd)/.work/node}
 
 if ! command -v npm >/dev/null 2>&1; then
     echo "npm is missing: install Node.js 22 or newer (https://nodejs.org), then run this again." >&2

@@ -16,17 +16,13 @@ from typing import Any, Self
 import httpx2
 
 from gateway.app import Gateway
-from gateway.audit import months
-from gateway.audit.sqlite import Looking
 from gateway.config import load, shipped_policies
-from gateway.credential.chosen import ChosenSource
 from gateway.credential.sources.exchange import ExchangeSource
 from sandbox.jira import create_app
 from sandbox.run import roles_toml
 from sandbox.serve import Served, free_port, listen
 from tests.providers.provider import GatewaySettings, Parties, Provider
-
-VERSION = "2026-07-28"
+from tests.speaking import exchange_of, recorded, tool_call
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,46 +85,18 @@ class Front:
     @property
     def exchange(self) -> ExchangeSource:
         """The credential source, where it exchanges."""
-        chosen = self.gateway.sites[0].credentials
-        assert isinstance(chosen, ChosenSource)
-        source = chosen._offers[0].source
-        assert isinstance(source, ExchangeSource)
-        return source
+        return exchange_of(self.gateway)
 
     async def call(self, bearer: str, tool: str, **arguments: Any) -> Answer:
         """One tools/call over HTTP, in the modern era."""
-        message = {
-            "jsonrpc": "2.0",
-            "id": next(self._ids),
-            "method": "tools/call",
-            "params": {
-                "name": tool,
-                "arguments": arguments,
-                "_meta": {
-                    "io.modelcontextprotocol/protocolVersion": VERSION,
-                    "io.modelcontextprotocol/clientCapabilities": {},
-                    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-                },
-            },
-        }
-        headers = {
-            "Authorization": f"Bearer {bearer}",
-            "MCP-Protocol-Version": VERSION,
-            "Mcp-Method": "tools/call",
-            "Mcp-Name": tool,
-            "Accept": "application/json, text/event-stream",
-        }
+        message, headers = tool_call(next(self._ids), bearer, tool, arguments)
         reply = await self.http.post(self.url, json=message, headers=headers)
         body = reply.json() if reply.content else {}
         return Answer(reply.status_code, reply.headers.get("www-authenticate", ""), body)
 
     def records(self) -> list[dict[str, Any]]:
         """The record, oldest first."""
-        found = []
-        for file in months.files(self.settings.audit.dir):
-            with Looking(file) as opened:
-                found += [json.loads(body) for _, body in opened.newest(1_000_000)]
-        return found
+        return recorded(self.settings.audit.dir)
 
 
 class Place(Front):
