@@ -385,3 +385,7 @@ that orchestrators wait."""
 RENEWALS_IN_WINDOW = 20
 """refreshes of one grant because Jira refused a token that had not ended, in ten minutes; beyond it a new token
 does not help, and Jira is what is wrong."""
+
+YOUNG_OBJECTS = 20_000
+"""objects made since the last look before Python looks for cycles among them; a call makes some hundreds
+that outlive a moment, and at the default of 700 the looking is a twentieth of its cost."""

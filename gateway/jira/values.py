@@ -69,9 +69,8 @@ def label(value: Any, limit: int = 60) -> str:
     """The name of a person, status, priority, option …, as one line; empty for nothing."""
     if isinstance(value, dict):
         for key in _LABELS:
-            name = value.get(key)
-            if isinstance(name, str):
-                return line(name, limit)
+            if key in value and isinstance(value[key], str):
+                return line(value[key], limit)
     return line(value, limit) if isinstance(value, str) else ""
 
 

@@ -104,12 +104,12 @@ def _block(node: dict[str, Any], kind: Any, depth: int) -> str:
 
 def _prose(node: dict[str, Any]) -> str:
     """A paragraph of one plain text that Markdown reads as it stands: most of them. Else empty."""
-    content = node.get("content")
-    only = content[0] if isinstance(content, list) and len(content) == 1 else None
-    if isinstance(only, dict) and only.keys() == _BLANK.keys() and only["type"] == "text":
-        text = only["text"]
-        if isinstance(text, str) and _AS_IT_STANDS.fullmatch(text):
-            return text.strip(" ")
+    try:
+        [only] = node["content"]
+        if len(only) == 2 and only["type"] == "text" and _AS_IT_STANDS.fullmatch(only["text"]):
+            return str(only["text"].strip(" "))
+    except (KeyError, TypeError, ValueError):  # another form: it is read piece by piece
+        pass
     return ""
 
 
