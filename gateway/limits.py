@@ -389,3 +389,38 @@ does not help, and Jira is what is wrong."""
 YOUNG_OBJECTS = 20_000
 """objects made since the last look before Python looks for cycles among them; a call makes some hundreds
 that outlive a moment, and at the default of 700 the looking is a twentieth of its cost."""
+
+# The authorization server towards assistants.
+
+REGISTRATIONS_PER_HOUR = 30
+"""dynamic registrations from one address in an hour: a company's people behind one address, not a flood."""
+
+CLIENT_BYTES = 16_384
+"""bytes of a registration request (RFC 7591)."""
+
+CLIENT_DOCUMENT_BYTES = 5_120
+"""bytes of a client ID metadata document, as its specification advises (5 KB)."""
+
+CLIENT_DOCUMENT_SECONDS = 3.0
+"""seconds to fetch one: a person is waiting."""
+
+CLIENT_DOCUMENT_FRESH = (300.0, 86_400.0)
+"""seconds, least and most, that a fetched one is used whatever its headers say."""
+
+CLIENT_UNUSED_SECONDS = 30 * 86_400.0
+"""seconds after which a client that registered itself and was not used is forgotten."""
+
+REDIRECTS_PER_CLIENT = 20
+"""redirect URIs of one client; real ones have at most four."""
+
+URI_CHARS = 2_000
+"""characters of a redirect URI, `client_id` or `resource`; longer ones are cut by browsers and proxies."""
+
+CODE_SECONDS = 60.0
+"""seconds that an authorization code is good (RFC 6749 §4.1.2 allows ten minutes; assistants redeem at once)."""
+
+OAUTH_FORM_BYTES = 65_536
+"""bytes of a form at `/token`: an assertion of 16 KiB fits, a flood does not."""
+
+TOKEN_REQUESTS_PER_MINUTE = 600
+"""requests at `/token` from one address in a minute: assistants in the cloud come from few addresses."""

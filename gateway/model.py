@@ -58,6 +58,8 @@ class Caller:
     """Whether the token is a program's own (client credentials) and stands for no person."""
     session: str = ""
     """`sid`: the sign-in at the provider that the token comes from, where it says so."""
+    family: str = ""
+    """Our own name for the sign-in, where assistants sign in with us: all tokens of one consent."""
     issued_at: float = 0.0
     """`iat`, Unix seconds; a revocation ends what was issued before it."""
     email: str | None = None

@@ -10,6 +10,7 @@ from gateway.settings.client import ClientKeys, ClientSettings
 from gateway.settings.identity import Identity, Issuer, RoleRule
 from gateway.settings.jira import CredentialSettings, JiraSite, Sites, known_sources
 from gateway.settings.section import ExactUrl, SecretFile, Section, Url
+from gateway.settings.signin import SignIn
 
 __all__ = [
     "TOOL_MODULES",
@@ -26,6 +27,7 @@ __all__ = [
     "SecretStr",
     "Section",
     "Settings",
+    "SignIn",
     "Url",
     "known_sources",
     "model_validator",
@@ -138,6 +140,7 @@ class Settings(Section):
     store: Store = Store()
     vault: Vault = Vault()
     client: ClientKeys = ClientKeys()
+    signin: SignIn = SignIn()
     policy: Policy = Policy()
     audit: Audit
     tools: Tools = Tools()
@@ -147,6 +150,7 @@ class Settings(Section):
         """Those of the providers and of the ways to a Jira credential."""
         sections: list[Section] = [
             *self.identity.issuers,
+            self.signin,
             *(way for site in self.jira for way in site.credential),
         ]
         return [note for section in sections for note in section.notes()]

@@ -2,6 +2,9 @@
 
 links         one grant of one person at one upstream; its tokens sealed (gateway/credential/sealed.py)
 revocations   who was cut off, in the order in which it was written
+clients       assistants that may ask people to sign in here
+consents      to whom people have said yes
+families      one sign-in of one person with one assistant, and the refresh token that continues it
 
 Times are Unix seconds.
 """
@@ -72,4 +75,65 @@ revocations = Table(
     Column("created", Double, nullable=False),
     Index("ix_revocations_created", "created"),
     sqlite_autoincrement=True,
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("registration", Text, nullable=False),  # static, dynamic, document
+    Column("name", Text, nullable=False, server_default=""),
+    Column("facts", Text, nullable=False),  # JSON: redirects, method, keys, grant types
+    Column("secret_digest", Text, nullable=False, server_default=""),
+    Column("fingerprint", Text, nullable=False, server_default=""),  # the same again is the same client
+    Column("admission", Text, nullable=False),  # admitted, pending, refused
+    Column("owner", Text, nullable=False, server_default=""),
+    Column("groups", Text, nullable=False, server_default=""),  # separated by spaces
+    Column("created_at", Double, nullable=False),
+    Column("used_at", Double, nullable=False),
+    Column("fetched_at", Double),  # of a document
+    Column("fresh_until", Double),
+    Column("expires_at", Double),
+    Index("ix_clients_fingerprint", "fingerprint"),
+    Index("ix_clients_used_at", "used_at"),
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("client", Text, primary_key=True),
+    Column("host", Text, primary_key=True),  # to which the answer went
+    Column("scopes", Text, nullable=False),
+    Column("given_at", Double, nullable=False),
+)
+
+families = Table(
+    "families",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("issuer", Text, nullable=False),  # the company's provider
+    Column("subject", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("assurance", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("facts", Text, nullable=False),  # JSON: e-mail, groups, sid, acr, amr, auth_time
+    Column("generation", BigInteger, nullable=False),
+    Column("current", Text, nullable=False),  # SHA-256 of the refresh token that is good
+    Column("previous", Text, nullable=False, server_default=""),  # of the one before it
+    Column("rotated_at", Double),
+    Column("successor", LargeBinary),  # the current one, sealed with the previous one, for the grace
+    Column("began_at", Double, nullable=False),
+    Column("used_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),  # whatever is refreshed
+    Column("ended", Text, nullable=False, server_default=""),
+    Column("ended_at", Double),
+    Index("ix_families_person", "issuer", "subject"),
+    Index("ix_families_current", "current"),
+    Index("ix_families_previous", "previous"),
+    Index("ix_families_client", "client"),
+    Index("ix_families_expires_at", "expires_at"),
 )
