@@ -1,0 +1,76 @@
+"""Access tokens: signed by us (RFC 9068), so that every replica verifies one without a look-up.
+
+The key file holds three keys. The first signs. The second is published before it is used, so whoever
+keeps our key set knows it in time. The third signed before the last roll: its tokens live on for an
+hour at most.
+"""
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gateway import clock
+from gateway.credential.keys import ClientKeys
+from gateway.files import kept, write_atomically
+from gateway.jose import Key, SigningKey, new_signing_key, public_key, signing_keys
+from gateway.signin.server.families import Family
+
+KEY_FILE = "access-keys.pem"
+"""Its name in the folder of the record, unless set otherwise."""
+
+
+class AccessTokens:
+    """Makes them. `issuer` is our public URL, byte for byte."""
+
+    def __init__(self, issuer: str, keys: ClientKeys, *, seconds: int) -> None:
+        self.issuer = issuer
+        self.seconds = seconds
+        self._keys = keys
+
+    def mint(self, family: Family, scopes: frozenset[str]) -> str:
+        """A token for the person and the assistant of `family`, for its resource, with `scopes` (RFC 9068 §2.2)."""
+        now = int(clock.wall())
+        head, facts = family.head, family.facts
+        claims: dict[str, Any] = {
+            "iss": self.issuer,
+            "sub": head.subject,
+            "aud": head.resource,
+            "client_id": head.client,
+            "scope": " ".join(sorted(scopes)),
+            "iat": now,
+            "exp": min(now + self.seconds, int(head.expires_at)),
+            "jti": secrets.token_urlsafe(16),
+            "idp": head.issuer,
+            "sid": head.id,
+            "assurance": head.assurance,
+            "groups": sorted(facts.groups),
+        }
+        more = {
+            "idp_sid": facts.sid,
+            "email": facts.email,
+            "acr": facts.acr,
+            "amr": sorted(facts.amr),
+            "auth_time": facts.auth_time,
+        }
+        claims |= {name: value for name, value in more.items() if value}
+        if facts.email:
+            claims["email_verified"] = True
+        return self._keys.signing.sign(claims, typ="at+jwt")
+
+    def keys(self) -> Mapping[str, Key]:
+        """Our public keys by id."""
+        return {jwk["kid"]: public_key(jwk) for jwk in self._keys.jwks()["keys"]}
+
+    def jwks(self) -> dict[str, Any]:
+        """The same as a key set (RFC 7517 §5)."""
+        return self._keys.jwks()
+
+
+def roll(path: Path) -> tuple[SigningKey, ...]:
+    """The next key signs, a new one comes after it, the old one still verifies. Raises ValueError, OSError."""
+    made = b"".join(new_signing_key().pem.strip() + b"\n" for _ in range(2))
+    signing, following, *_ = signing_keys(kept(path, lambda: made))
+    rolled = (following, new_signing_key(), signing)
+    write_atomically(path, b"".join(key.pem.strip() + b"\n" for key in rolled))
+    return rolled
