@@ -98,12 +98,19 @@ class Providers:
         asked = IntrospectionAuthenticator(endpoints, self._outward, directories=self._directories)
         return EveryToken(signed, asked)
 
-    def verifier(self, issuer: str, audience: str) -> Verify:
-        """How a token of `issuer` for another audience than ours is verified: by the same keys."""
-        known = next((one for one in self.profiles(PATH) if one.issuer == issuer), None)
-        if known is None:
+    def verifier(self, issuer: str, audience: str, by: str = "") -> Verify:
+        """How a token of `issuer` for another audience than ours is verified: by the same keys.
+
+        With `by`, of that issuer in its place, by the keys of that one.
+        """
+        if all(one.issuer != issuer for one in self.profiles(PATH)):
             raise ConfigError([f"jira.credential: people are only signed in by {issuer}; leave it out."])
-        return TokenAuthenticator([known.towards(audience)], self.keys).authenticate
+        order = next(one for one in self._settings.identity.issuers if one.issuer == issuer)
+        if by and by != issuer:
+            order = order.model_copy(update={"issuer": by, "jwks_uri": ""})
+        known = _profile(order, audience).towards(audience)
+        keys = self.keys if known.issuer in self.keys else key_ring([known], self._outward)
+        return TokenAuthenticator([known], keys).authenticate
 
     def state(self) -> tuple[bool, str]:
         """(whether anybody's tokens can be verified, one line that names each issuer)."""

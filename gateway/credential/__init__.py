@@ -92,6 +92,14 @@ Verify = Callable[[Bearer], Awaitable[Caller]]
 """Verifies a token of one issuer for exactly one audience. Raises `Unauthenticated` or `Unavailable`."""
 
 
+class Verifier(Protocol):
+    """How tokens that are not for us are verified."""
+
+    def __call__(self, issuer: str, audience: str, by: str = "") -> Verify:
+        """Those of `issuer` for `audience`; or those of `by`, another authorization server of the same
+        provider, which writes its tokens as `issuer` does and signs them with its own keys."""
+
+
 @dataclass(frozen=True, slots=True)
 class SubjectToken:
     """What proves to the provider that a person has signed in with us: their ID token or a refresh token."""
@@ -119,8 +127,7 @@ class Parts:
     site_url: str
     issuers: Mapping[str, str]
     """Name of each configured provider -> its issuer identifier."""
-    verifier: Callable[[str, str], Verify]
-    """(issuer, audience) -> how its tokens for that audience are verified."""
+    verifier: Verifier
     whose: Callable[[str], Awaitable[Account]]
     """(access token) -> the account that the site's `/myself` names. Raises `Unavailable`."""
     connect_url: str

@@ -30,6 +30,8 @@ class Expected:
     outlives: float = 0.0
     """Seconds that it may outlive the caller's token, for providers that give every token its own life. The
     grant is never used beyond the caller's token either way."""
+    issuer: str = ""
+    """Whose token it must be; empty: that of the caller's own issuer."""
 
 
 def thrown_away(why: str) -> Unavailable:
@@ -68,7 +70,7 @@ async def proven(token: Bearer, verify: Verify) -> Caller:
 
 def check(proof: Caller, caller: Caller, expected: Expected) -> None:
     """The token is the caller's, for what was asked and no longer. (Its audience was verified.)"""
-    if proof.issuer != caller.issuer:
+    if proof.issuer != (expected.issuer or caller.issuer):
         raise thrown_away("iss is another")
     check_worth(proof, caller, expected)
 

@@ -80,6 +80,8 @@ _OKTA: Mapping[str, str] = {
     "client": "Applications > the gateway's service app > General > Client Credentials.",
     "exchange": "Applications > the gateway's service app > General > Grant type > Advanced: *Token Exchange*; then "
     "Security > API > Authorization Servers > Access Policies: a rule for this app with the grant *Token Exchange*.",
+    "answer": "`issuer` of `jira.credential` is the server that gives the token (Security > API > Authorization "
+    "Servers > Issuer URI), `audience` its Audience, `outlives` the life of its tokens.",
     "redirect": "Applications > the login app > General > Sign-in redirect URIs: add this address.",
     "events": "Okta's transmitter (SSF, early access) signs as the org, not as a custom authorization server, so its "
     "events are refused here: leave `events` off and set short lives (Access Policies > Rules).",

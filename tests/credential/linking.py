@@ -243,7 +243,7 @@ def _parts(server: JiraServer, outward: Outward, base: str, refresher: SimpleRef
     )
 
 
-def _no_verifier(issuer: str, audience: str) -> Callable[[Bearer], Awaitable[Caller]]:
+def _no_verifier(issuer: str, audience: str, by: str = "") -> Callable[[Bearer], Awaitable[Caller]]:
     raise AssertionError("a linked source verifies no token")
 
 

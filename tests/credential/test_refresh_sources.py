@@ -74,7 +74,7 @@ def caller() -> Caller:
     )
 
 
-def _no_verifier(issuer: str, audience: str) -> Callable[[Bearer], Awaitable[Caller]]:
+def _no_verifier(issuer: str, audience: str, by: str = "") -> Callable[[Bearer], Awaitable[Caller]]:
     raise AssertionError("a linked source verifies no token")
 
 

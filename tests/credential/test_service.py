@@ -99,7 +99,7 @@ def parts(outward: Outward) -> Parts:
     async def whose(access: str) -> Account:
         raise AssertionError("nobody asks")
 
-    def verifier(issuer: str, audience: str) -> Any:
+    def verifier(issuer: str, audience: str, by: str = "") -> Any:
         raise AssertionError("nobody verifies")
 
     return Parts(

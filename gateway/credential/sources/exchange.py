@@ -1,4 +1,4 @@
-"""RFC 8693: the caller's token, exchanged at its own issuer for one that Jira accepts.
+"""RFC 8693: the caller's token, exchanged at its own provider for one that Jira accepts.
 
 The answer is believed only after its signature, subject, audience, scopes and life were checked; a
 wrong one is thrown away.
@@ -28,6 +28,11 @@ class Settings(ScopedSettings, ClientSettings):
     source: Literal["exchange"] = Field("exchange", description="RFC 8693 token exchange.")
     token_endpoint: ExactUrl = Field(description="The token endpoint that performs the exchange.")
     audience: str = Field(min_length=1, description="Audience of the tokens that Jira accepts.")
+    issuer: ExactUrl | None = Field(
+        None,
+        description="`iss` of the tokens that the exchange answers, exactly, where another authorization server "
+        "of the same provider gives them (Okta); default: the provider itself.",
+    )
     resource: str | None = Field(None, description="RFC 8707 `resource`, for providers that want it besides.")
     harmless_scopes: tuple[str, ...] = Field(
         (), description="Scopes that the provider adds unasked and that are no right at Jira (`openid`)."
@@ -41,7 +46,8 @@ class Settings(ScopedSettings, ClientSettings):
 
 
 class ExchangeSource(OnBehalf):
-    """A `CredentialSource` by token exchange. `verify` takes tokens of `issuer` for `settings.audience`."""
+    """A `CredentialSource` by token exchange. `verify` takes tokens for `settings.audience` of `settings.issuer`,
+    or else of `issuer`."""
 
     name: ClassVar[str] = "exchange"
 
@@ -64,7 +70,7 @@ class ExchangeSource(OnBehalf):
         allowed = scopes | frozenset(self._settings.harmless_scopes)
         token = access_token(answer, allowed, kinds=(ACCESS_TOKEN, JWT))
         proof = await proven(token, self._verify)
-        check(proof, caller, Expected(scopes, allowed, self._settings.outlives))
+        check(proof, caller, Expected(scopes, allowed, self._settings.outlives, self._settings.issuer or ""))
         return Grant(
             issuer=caller.issuer,
             subject=caller.subject,
@@ -94,12 +100,13 @@ def build(settings: Settings, parts: Parts) -> ExchangeSource:
     """The source for one provider. Raises `ConfigError`."""
     name = only_issuer(settings, parts)
     issuer = parts.issuers[name]
-    client = OAuthClient(settings, parts.keys, audience=issuer)
+    by = settings.issuer or ""
+    client = OAuthClient(settings, parts.keys, audience=by or issuer)
     vendor = parts.vendors.get(name, "")
     return ExchangeSource(
         settings,
         issuer,
         TokenEndpoint(parts.outward, settings.token_endpoint, client),
-        parts.verifier(issuer, settings.audience),
+        parts.verifier(issuer, settings.audience, by),
         vendor=vendor if vendor in TABLES else "generic",
     )
