@@ -1,4 +1,4 @@
-"""The pages about connections. Times are told in UTC, with what a machine can read beside them."""
+"""The pages about connections."""
 
 from collections.abc import Sequence
 from html import escape
@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
-from gateway import clock
 from gateway.credential.vault import LinkHead
 from gateway.errors import ConfirmationNeeded
 from gateway.signin import pages
@@ -158,15 +157,15 @@ def _facts(site: LinkedSite, head: LinkHead) -> str:
     rows = [
         ("Account", f"<code>{escape(head.account)}</code>"),
         ("Allowed", escape(", ".join(sorted(head.scopes)) or "nothing")),
-        ("Connected", _time(head.linked_at)),
-        ("Last used", _time(head.used_at)),
+        ("Connected", pages.moment(head.linked_at)),
+        ("Last used", pages.moment(head.used_at)),
     ]
     if head.ended:
         rows.append(("Ended", escape(_ENDED.get(head.ended, "It no longer works.")) + " Connect once more."))
     elif site.linking.lasts_days is not None:
         again = f'<a href="/connect/{escape(site.name)}{_SCOPE[_writes(head)]}">Renew it now</a>'
-        rows.append(("Ends", f"{_time(head.linked_at + site.linking.lasts_days * DAY)} · {again}"))
-    return f"<dl>{''.join(f'<dt>{name}</dt><dd>{value}</dd>' for name, value in rows)}</dl>"
+        rows.append(("Ends", f"{pages.moment(head.linked_at + site.linking.lasts_days * DAY)} · {again}"))
+    return pages.facts(rows)
 
 
 _SCOPE = {True: "?scope=write", False: ""}
@@ -175,11 +174,6 @@ _SCOPE = {True: "?scope=write", False: ""}
 def _writes(head: LinkHead) -> bool:
     """Whether it can write; renewed for less, it would be less. Both kinds of Jira name such scopes so."""
     return any("write" in scope.lower() for scope in head.scopes)
-
-
-def _time(at: float) -> str:
-    exact = clock.iso(at)
-    return f'<time datetime="{exact}">{exact[:10]} {exact[11:16]} UTC</time>'
 
 
 def _nothing() -> str:

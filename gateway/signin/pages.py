@@ -7,13 +7,14 @@ guard looks at (with `no-referrer` they would call it `null`).
 """
 
 import hashlib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from gateway import limits
+from gateway import clock, limits
 from gateway.errors import GatewayError
 from gateway.signin.sessions import Session
 
@@ -34,16 +35,32 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")
 
-def page(title: str, body: str, session: Session | None, *, status: int = 200) -> HTMLResponse:
-    """The page: `title` is text and its heading, `body` is HTML below it."""
+
+def page(
+    title: str,
+    body: str,
+    session: Session | None,
+    *,
+    status: int = 200,
+    form_action: Sequence[str] = (),
+    refresh: str = "",
+) -> HTMLResponse:
+    """The page: `title` is text and its heading, `body` is HTML below it.
+
+    `form_action` are origins to which the answer to a form of the page may redirect: browsers hold the
+    policy against that as well (CSP 3 §6.4.2). `refresh` is what a browser does by itself: after so many
+    seconds again, or `0; url=…`. Raises `ValueError` for what is not an origin.
+    """
+    again = f'<meta http-equiv="refresh" content="{escape(refresh)}">\n' if refresh else ""
     whole = f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>{escape(title)} – Jira Agent Gateway</title>
+{again}<title>{escape(title)} – Jira Agent Gateway</title>
 <link rel="stylesheet" href="{STYLE}">
 </head>
 <body>
@@ -56,7 +73,14 @@ def page(title: str, body: str, session: Session | None, *, status: int = 200) -
 </body>
 </html>
 """
-    return HTMLResponse(whole, status, _HEADERS)
+    return HTMLResponse(whole, status, {**_HEADERS, "Content-Security-Policy": _policy(form_action)})
+
+
+def _policy(origins: Sequence[str]) -> str:
+    if not all(_ORIGIN.fullmatch(one) for one in origins):
+        raise ValueError("a form leads to origins alone")
+    policy = _HEADERS["Content-Security-Policy"]
+    return policy.replace("form-action 'self'", " ".join(("form-action 'self'", *origins)))
 
 
 def elsewhere(url: str) -> Response:
@@ -111,6 +135,17 @@ def called(session: Session) -> str:
     """The person's name for the person's own eyes, escaped."""
     person = session.person
     return escape(person.name or person.email or person.subject)
+
+
+def moment(at: float) -> str:
+    """A time in UTC, with what a machine can read beside it."""
+    exact = clock.iso(at)
+    return f'<time datetime="{exact}">{exact[:10]} {exact[11:16]} UTC</time>'
+
+
+def facts(rows: Iterable[tuple[str, str]]) -> str:
+    """Names, and values that are HTML."""
+    return f"<dl>{''.join(f'<dt>{name}</dt><dd>{value}</dd>' for name, value in rows)}</dl>"
 
 
 def _visitor(session: Session | None) -> str:
