@@ -407,6 +407,31 @@ CLIENT_DOCUMENT_SECONDS = 3.0
 CLIENT_DOCUMENT_FRESH = (300.0, 86_400.0)
 """seconds, least and most, that a fetched one is used whatever its headers say."""
 
+CLIENT_KEYS_BYTES = 16_384
+"""bytes of the key set that a document names: two RSA keys with their certificates."""
+
+CLIENT_DOCUMENT_RETRY_SECONDS = 15.0
+"""seconds that a document that could not be had, or is not good, is not fetched again: nobody can make us knock
+at somebody's door all the time, and who mends a document need not wait long."""
+
+CLIENT_DOCUMENT_FAILURES = 2_000
+"""failures remembered, about 2 KiB each at most."""
+
+CLIENT_DOCUMENTS_A_MINUTE = 60
+"""fetches from one host in a minute: a thousand invented paths at one host make no flood from us."""
+
+INTERNET_CONNECTIONS = 32
+"""connections to places that strangers name, at one time: each lasts three seconds at most."""
+
+NAME_THREADS = 4
+"""threads that look up names that strangers give: a name server that never answers holds these, and no others."""
+
+NAME_SECONDS = 2.0
+"""seconds to look up such a name, of the three for the whole fetch."""
+
+NAME_ADDRESSES = 16
+"""addresses of one name that are looked at; real ones have at most eight of each kind."""
+
 CLIENT_UNUSED_SECONDS = 30 * 86_400.0
 """seconds after which a client that registered itself and was not used is forgotten."""
 
@@ -424,3 +449,10 @@ OAUTH_FORM_BYTES = 65_536
 
 TOKEN_REQUESTS_PER_MINUTE = 600
 """requests at `/token` from one address in a minute: assistants in the cloud come from few addresses."""
+
+SIGN_IN_MOST_SECONDS = 400 * 86_400.0
+"""seconds that a provider may say its session lasts; what is longer is nonsense and taken for untold."""
+
+RENEWAL_COUNTS_SECONDS = 60.0
+"""seconds in which one re-validation of a person at the provider serves all refreshes of that sign-in: assistants
+refresh twice at once, and each use of the provider's refresh token spends it."""

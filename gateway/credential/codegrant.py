@@ -19,6 +19,7 @@ What the endpoint says about a refresh decides whether a grant lives, so nothing
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from gateway import clock, limits
@@ -98,7 +99,7 @@ class App:
         except OutwardError as failed:
             raise (Ambiguous if failed.sent else TryLater)(str(failed)) from None
         if answer.status != 200:
-            raise _unrefreshed(answer)
+            raise unrefreshed(answer)
         try:
             return self._tokens(answer, frozenset(), refresh)
         except ValueError as unreadable:
@@ -113,21 +114,29 @@ class App:
         return self._endpoint.state()
 
     def _tokens(self, answer: Answer, asked: frozenset[str], refresh: Secret | None = None) -> TokenSet:
-        """RFC 6749 §5.1. Raises ValueError. (Atlassian's own example has no `token_type`.)"""
-        access = _token(answer, "access_token")
-        if access is None or str(answer.body.get("token_type", "bearer")).lower() != "bearer":
-            raise ValueError(f"{self._endpoint.url}: 200 without a bearer token")
-        scope = answer.body.get("scope")
-        named = frozenset(scope.split()) if isinstance(scope, str) else asked
-        return TokenSet(
-            access=access,
-            refresh=_token(answer, "refresh_token") or refresh,
-            expires_at=clock.wall() + _life(answer),
-            scopes=self.whole(named),
-        )
+        given = bearer_tokens(answer, self._endpoint.url, asked, refresh)
+        return replace(given, scopes=self.whole(given.scopes))
 
 
-def _token(answer: Answer, name: str) -> Secret | None:
+def bearer_tokens(answer: Answer, where: str, asked: frozenset[str], refresh: Secret | None) -> TokenSet:
+    """RFC 6749 §5.1; `asked` and `refresh` hold where the answer is silent. Raises ValueError.
+
+    (Atlassian's own example has no `token_type`.)
+    """
+    access = told_token(answer, "access_token")
+    if access is None or str(answer.body.get("token_type", "bearer")).lower() != "bearer":
+        raise ValueError(f"{where}: 200 without a bearer token")
+    scope = answer.body.get("scope")
+    return TokenSet(
+        access=access,
+        refresh=told_token(answer, "refresh_token") or refresh,
+        expires_at=clock.wall() + _life(answer),
+        scopes=frozenset(scope.split()) if isinstance(scope, str) else asked,
+    )
+
+
+def told_token(answer: Answer, name: str) -> Secret | None:
+    """A token of the answer, if there is one that can be sent again."""
     token = answer.body.get(name)
     return Secret(token) if isinstance(token, str) and _TOKEN.fullmatch(token) else None
 
@@ -140,7 +149,8 @@ def _life(answer: Answer) -> float:
     return limits.LINK_LIFE_UNTOLD_SECONDS
 
 
-def _unrefreshed(answer: Answer) -> Exception:
+def unrefreshed(answer: Answer) -> Exception:
+    """What a refusal means for the grant, as the table says."""
     if answer.status in (429, 503):
         return TryLater(answer.said)
     if answer.error == "invalid_grant" and answer.status < 500:

@@ -89,17 +89,21 @@ def _packed(contents: Contents) -> bytes:
             "refresh": tokens.refresh.reveal() if tokens.refresh else None,
             "expires_at": tokens.expires_at,
             "scopes": sorted(tokens.scopes),
+            "id_token": tokens.id_token.reveal() if tokens.id_token else None,
+            "ends_at": tokens.ends_at,
         }
     )
 
 
 def _unpacked(plain: bytes) -> Contents:
     told = orjson.loads(plain)
-    refresh = told["refresh"]
+    refresh, id_token = told["refresh"], told.get("id_token")
     tokens = TokenSet(
         access=Secret(told["access"]),
         refresh=None if refresh is None else Secret(refresh),
         expires_at=told["expires_at"],
         scopes=frozenset(told["scopes"]),
+        id_token=None if id_token is None else Secret(id_token),
+        ends_at=told.get("ends_at"),
     )
     return Contents(told["account"], tokens)

@@ -14,6 +14,10 @@ from gateway.model import Secret
 WAITING = "/confirm"
 """Ends the upstream's name of tokens that wait for the person's word."""
 
+SIGN_IN = "signin/"
+"""Begins the upstream's name of the company provider's own grants: one for each sign-in with an assistant
+(the tenant of its key), which is no connection of the person's, and is neither shown nor kept alive as one."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinkKey:
@@ -35,6 +39,10 @@ class TokenSet:
     expires_at: float
     """Unix seconds at which the access token ends."""
     scopes: frozenset[str]
+    id_token: Secret | None = None
+    """The ID token of that very answer, where the grant is a person's sign-in and the answer had one."""
+    ends_at: float | None = None
+    """Unix seconds at which the provider's session ends unless it is refreshed before, where its answer told."""
 
 
 @dataclass(frozen=True, slots=True)

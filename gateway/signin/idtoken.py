@@ -13,11 +13,14 @@ from typing import Any
 from authlib.oidc.core.util import create_half_hash
 
 from gateway import clock, limits
+from gateway.credential.vault import TokenSet
 from gateway.errors import Unauthenticated
 from gateway.http import Outward
 from gateway.identity.claims import subject_of, verified_claims, verified_email
+from gateway.identity.groups.cached import CachedGroups
 from gateway.identity.jwks import IssuerKeys
 from gateway.identity.profiles import ABSENT, SIGN_IN_ONLY, IssuerProfile, profile
+from gateway.identity.roles import is_name, sent_groups
 from gateway.jose import JoseError, parse
 from gateway.model import Person
 from gateway.settings import Issuer
@@ -45,7 +48,7 @@ def id_profile(issuer: Issuer, client_id: str) -> IssuerProfile:
         types=frozenset({"jwt", ABSENT}),
         required=frozenset({"nonce"}),
         tells=frozenset({"events"}),  # of logout tokens and security events
-        groups=(),
+        groups=issuer.groups or access.groups,
         programs=(),
         **{**habits, **{name: value for name, value in own.items() if value}},
     )
@@ -58,18 +61,20 @@ class IdTokens:
         self.profile = profile
         self._keys = IssuerKeys(profile, outward)
 
-    async def claims(self, token: str, *, nonce: str, access_token: str) -> Mapping[str, Any]:
-        """The verified claims (OpenID Connect Core §3.1.3.7). Raises `Unauthenticated`, whose private text
-        says why, or `Unavailable` when the issuer's keys cannot be had."""
+    async def claims(self, token: str, *, nonce: str | None, access_token: str) -> Mapping[str, Any]:
+        """The verified claims (OpenID Connect Core §3.1.3.7). `nonce` is None for the ID token of a refresh,
+        which need not have one (§12.2). Raises `Unauthenticated`, whose private text says why, or `Unavailable`
+        when the issuer's keys cannot be had."""
+        profile = self.profile if nonce is not None else replace(self.profile, required=frozenset())
         if len(token) > limits.TOKEN_BYTES or not token.isascii():
             raise Unauthenticated("the ID token is too large or not ASCII")
         try:
             unverified = parse(token)
-            signed, _ = await self._keys.signed(token, unverified, self.profile)
-            claims = verified_claims(signed, self.profile, clock.wall())
+            signed, _ = await self._keys.signed(token, unverified, profile)
+            claims = verified_claims(signed, profile, clock.wall())
         except JoseError as wrong:
             raise Unauthenticated(f"the ID token: {wrong}") from None
-        if not hmac.compare_digest(str(claims["nonce"]).encode(), nonce.encode()):
+        if nonce is not None and not hmac.compare_digest(str(claims["nonce"]).encode(), nonce.encode()):
             raise Unauthenticated("the ID token's nonce is of another sign-in")
         if claims.get("azp", self.profile.audience) != self.profile.audience:
             raise Unauthenticated("the ID token was issued to another client")
@@ -81,27 +86,86 @@ class IdTokens:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who signed in, and the provider's name for that session (`sid`), where it has one."""
+    """Who signed in, how, and what the provider gave us for it."""
 
     person: Person
     sid: str
+    """The provider's name for that session, where it has one."""
+    groups: frozenset[str] = frozenset()
+    """As the provider sent them, or its directory; what they mean here is for the `roles` table."""
+    acr: str | None = None
+    amr: frozenset[str] = frozenset()
+    auth_time: float | None = None
+    """Unix seconds."""
+    tokens: TokenSet | None = None
+    """The provider's grant of this very sign-in."""
+
+    @property
+    def ends_at(self) -> float | None:
+        """Unix seconds at which the provider's session ends unless it is refreshed before; None: it does not
+        tell. Every refresh tells it anew."""
+        return None if self.tokens is None else self.tokens.ends_at
 
 
-def signed_in(claims: Mapping[str, Any], profile: IssuerProfile, more: Mapping[str, Any]) -> SignedIn:
+def signed_in(
+    claims: Mapping[str, Any],
+    profile: IssuerProfile,
+    more: Mapping[str, Any],
+    groups: frozenset[str] = frozenset(),
+    tokens: TokenSet | None = None,
+) -> SignedIn:
     """What verified claims say; `more` is what the userinfo endpoint adds, if it was asked.
 
     Raises `Unauthenticated`.
     """
+    sid, acr, amr = claims.get("sid", ""), claims.get("acr"), claims.get("amr")
+    if not isinstance(sid, str) or len(sid) > limits.CLAIM_CHARS:
+        raise Unauthenticated("the ID token's sid is malformed")
+    return SignedIn(
+        _person(claims, profile, more),
+        sid,
+        groups,
+        acr=acr if isinstance(acr, str) and is_name(acr) else None,
+        amr=frozenset(one for one in amr if is_name(one)) if isinstance(amr, list) else frozenset(),
+        auth_time=float(claims["auth_time"]) if "auth_time" in claims else None,
+        tokens=tokens,
+    )
+
+
+def lacks_groups(claims: Mapping[str, Any], profile: IssuerProfile) -> bool:
+    """Whether nothing is said of groups, so that they may stand somewhere else."""
+    return bool(profile.groups) and sent_groups(claims, profile.groups).missing
+
+
+async def groups_of(
+    claims: Mapping[str, Any],
+    profile: IssuerProfile,
+    more: Mapping[str, Any],
+    directory: CachedGroups | None,
+) -> frozenset[str]:
+    """The groups of verified claims, else of userinfo; those that are left out there, of the directory.
+
+    Raises `Unauthenticated` when they are left out and there is no directory: fewer groups than somebody has
+    would be a way around a rule that forbids by group. Raises `Unavailable`.
+    """
+    sent = sent_groups(more if lacks_groups(claims, profile) else claims, profile.groups)
+    if directory is not None and (sent.left_out or sent.missing):
+        return (await directory.of(_person(claims, profile, more)))[0]
+    if sent.left_out:
+        raise Unauthenticated(
+            f"groups are left out of the sign-in (overage: {sent.left_out}): let the provider send assigned "
+            "groups only, or set `identity.issuers.directory`"
+        )
+    return sent.names
+
+
+def _person(claims: Mapping[str, Any], profile: IssuerProfile, more: Mapping[str, Any]) -> Person:
     names = ("name", "preferred_username")
     name = next((known[n] for known in (claims, more) for n in names if n in known), "")
     printable = "".join(c for c in name if c.isprintable()) if isinstance(name, str) else ""
-    person = Person(
+    return Person(
         issuer=profile.issuer,
         subject=subject_of(claims, profile),
         email=verified_email(claims) or verified_email(more),
         name=printable[: limits.CLAIM_CHARS],
     )
-    sid = claims.get("sid", "")
-    if not isinstance(sid, str) or len(sid) > limits.CLAIM_CHARS:
-        raise Unauthenticated("the ID token's sid is malformed")
-    return SignedIn(person, sid)
