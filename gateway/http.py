@@ -5,18 +5,23 @@ aiohttp is used because its client costs a seventh of httpx2's on this path (doc
 """
 
 import asyncio
+import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
+from aiohttp.abc import AbstractResolver, ResolveResult
 from multidict import CIMultiDictProxy
 from yarl import URL
 
 from gateway import limits
+
+Resolve = Callable[[str], Awaitable[Sequence[str]]]
+"""The addresses of a name, as text, of which one is connected to. Raises OSError when none may be."""
 
 
 class OutwardError(Exception):
@@ -66,21 +71,25 @@ class Outward:
     """A pool of keep-alive connections. It holds nothing of any user: no cookies, no credentials.
 
     `tls` is one context for the life of the pool (None: the system's authorities); building one costs
-    40 ms, so it is never built for a request.
+    40 ms, so it is never built for a request. With `resolve` nothing is kept: every request makes a connection
+    of its own, to an address that `resolve` has just given, and names are looked up nowhere else.
     """
 
     def __init__(
-        self, *, connections: int = limits.UPSTREAM_CONNECTIONS, tls: ssl.SSLContext | None = None
+        self,
+        *,
+        connections: int = limits.UPSTREAM_CONNECTIONS,
+        tls: ssl.SSLContext | None = None,
+        resolve: Resolve | None = None,
     ) -> None:
         self._connections = connections
+        self._resolve = resolve
         self._tls: ssl.SSLContext | bool = True if tls is None else tls
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0, limit_per_host=self._connections, ttl_dns_cache=60, ssl=self._tls
-            ),
+            connector=self._connector(),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
@@ -99,6 +108,19 @@ class Outward:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    def _connector(self) -> aiohttp.TCPConnector:
+        if self._resolve is None:
+            return aiohttp.TCPConnector(
+                limit=0, limit_per_host=self._connections, ttl_dns_cache=60, ssl=self._tls
+            )
+        return aiohttp.TCPConnector(
+            limit=self._connections,
+            resolver=_Told(self._resolve),
+            use_dns_cache=False,
+            force_close=True,
+            ssl=self._tls,
+        )
 
     async def send(self, ask: Ask) -> Reply:
         """The reply, whatever its status. Raises `OutwardError`."""
@@ -129,6 +151,32 @@ class Outward:
             if response.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise UnusableReply(f"{_origin(ask.url)} sent a compressed answer", response.status)
             return Reply(response.status, response.headers, await _read(response, ask))
+
+
+class _Told(AbstractResolver):
+    """What aiohttp asks for the addresses of a name. It asks nobody about a host that is itself an address."""
+
+    def __init__(self, resolve: Resolve) -> None:
+        self._resolve = resolve
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """`host` stays the name that the certificate must have."""
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in await self._resolve(host)
+        ]
+
+    async def close(self) -> None:
+        """It holds nothing."""
 
 
 async def _read(response: aiohttp.ClientResponse, ask: Ask) -> bytes:

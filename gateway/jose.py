@@ -82,7 +82,9 @@ def parse(token: str) -> Unverified:
     parts = _COMPACT.fullmatch(token)
     if parts is None:
         raise JoseError("not three base64url parts")
-    return Unverified(_object(_decoded(parts[1]), "header"), _object(_decoded(parts[2]), "payload"))
+    return Unverified(
+        strict_object(_decoded(parts[1]), "header"), strict_object(_decoded(parts[2]), "payload")
+    )
 
 
 def signed_claims(token: str, key: Key, algorithms: Iterable[str]) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def signed_claims(token: str, key: Key, algorithms: Iterable[str]) -> dict[str, 
         raise BadSignature("the signature is wrong") from None
     except (PyJWTError, ValueError, TypeError, NotImplementedError) as wrong:
         raise JoseError(f"not verifiable ({type(wrong).__name__})") from None
-    return _object(payload, "payload")
+    return strict_object(payload, "payload")
 
 
 def public_key(jwk: Any) -> Key:
@@ -187,7 +189,8 @@ def _decoded(part: str) -> bytes:
         raise JoseError("not base64url") from None
 
 
-def _object(text: bytes, what: str) -> dict[str, Any]:
+def strict_object(text: bytes, what: str) -> dict[str, Any]:
+    """The JSON object in `text`: UTF-8, no name twice, not nested beyond `limits.JSON_DEPTH`. Raises `JoseError`."""
     try:
         found = json.loads(text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError):

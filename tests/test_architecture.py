@@ -17,6 +17,7 @@ SHARED = {
     "limits",
     "clock",
     "http",
+    "public",
     "jose",
     "config",
     "settings",
@@ -24,7 +25,7 @@ SHARED = {
     "files",
     "secret",
 }
-GROUND = {"errors", "limits", "clock", "http", "jose", "config", "settings", "fields", "files", "secret"}
+GROUND = {"errors", "limits", "clock", "http", "public", "jose", "config", "settings", "fields", "files", "secret"}
 DOORS: dict[str, tuple[str, ...]] = {
     "mcp": ("gateway/transport/",),
     "mcp_types": ("gateway/transport/",),
