@@ -8,7 +8,8 @@ Kinds about calls:
     call.in_doubt   written at the next start for a decision whose outcome is missing
 
 Kinds about the log and the gateway: `audit.opened`, `audit.closed`, `audit.started`, `audit.unsealed`,
-`authentication.failed`, `gateway.started`, `gateway.stopped`, `policy.loaded`, `access.revoked`.
+`authentication.failed`, `gateway.started`, `gateway.stopped`, `policy.loaded`, `access.revoked`,
+`access.known`.
 
 What policy may see of an argument stands in the record as it is (keys, names, numbers, choices), and
 so does JQL, which a reviewer needs and which may hold people's names. All other text (bodies,
@@ -120,6 +121,7 @@ def of_caller(caller: Caller) -> dict[str, Any]:
         "client": caller.client,
         "assurance": caller.assurance,
         "token": caller.token_id,
+        **({"session": caller.family} if caller.family else {}),
     }
 
 

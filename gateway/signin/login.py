@@ -10,6 +10,7 @@ checked for its looks ends as an open redirect.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -19,9 +20,10 @@ from gateway.credential import Events
 from gateway.errors import Unauthenticated
 from gateway.signin import pages
 from gateway.signin.cookies import Cookies
-from gateway.signin.flows import Flows
+from gateway.signin.flows import Facts, Flows
+from gateway.signin.idtoken import SignedIn
 from gateway.signin.provider import Declined, Provider
-from gateway.signin.sessions import Sessions
+from gateway.signin.sessions import Session, Sessions
 from gateway.signin.web import Refusal, Shell, Visit
 
 PATH = "/login"
@@ -44,6 +46,20 @@ def login_address(to: str, query: Mapping[str, str], issuer: str = "") -> str:
     return f"{PATH}?{urlencode(asked)}"
 
 
+ASKED = "authorize"
+"""Under this name a flow keeps the authorization request of an assistant."""
+
+
+class Arrivals(Protocol):
+    """Who goes on when somebody comes back from the provider because an assistant asked (`server/authorize.py`)."""
+
+    async def arrived(self, visit: Visit, session: Session, who: SignedIn, asked: Facts) -> Response:
+        """They signed in; `session` is new."""
+
+    async def declined(self, asked: Facts) -> Response:
+        """They, or the provider, refused."""
+
+
 class Login:
     """The sign-in routes."""
 
@@ -57,7 +73,10 @@ class Login:
         cookies: Cookies,
         events: Events,
         pages_of_ours: Iterable[str],
+        arrivals: Arrivals | None = None,
     ) -> None:
+        """`arrivals` goes on for those who sign in because an assistant asked."""
+        self._arrivals = arrivals
         self._providers = {provider.issuer: provider for provider in providers}
         self._public_url = public_url
         self._flows = flows
@@ -84,16 +103,16 @@ class Login:
         again = visit.query.get("again", "")
         if provider is None:
             return self._choice(to, {**wish, **({"again": "1"} if again else {})})
+        facts = {"to": f"{to}?{urlencode(wish)}" if wish else to}
+        return await self.leave(visit, provider, facts, prompt="login" if again else None)
+
+    async def leave(self, visit: Visit, provider: Provider, facts: Facts, **asked: Any) -> Response:
+        """To the provider's page; `facts` are kept until the browser is back, `asked` is for `Provider.begin`."""
         browser = visit.browser or self._cookies.new()
         # The provider's page is asked for first, so that what we keep is complete before the browser leaves.
-        departure = await provider.begin("login" if again else None)
-        facts = {
-            "issuer": provider.issuer,
-            "nonce": departure.nonce,
-            "verifier": departure.verifier,
-            "to": f"{to}?{urlencode(wish)}" if wish else to,
-        }
-        state = await self._flows.begin("login", browser, facts)
+        departure = await provider.begin(**asked)
+        own = {"issuer": provider.issuer, "nonce": departure.nonce, "verifier": departure.verifier}
+        state = await self._flows.begin("login", browser, {**facts, **own})
         response = pages.elsewhere(departure.address(state))
         self._cookies.keep_browser(response, browser)
         return response
@@ -112,6 +131,8 @@ class Login:
         try:
             who = await provider.finish(visit.query, nonce=str(flow["nonce"]), verifier=str(flow["verifier"]))
         except Declined as declined:
+            if ASKED in flow and self._arrivals is not None:
+                return await self._arrivals.declined(flow[ASKED])
             text = _DECLINED.get(declined.error, "Tell whoever runs this gateway what this page says.")
             raise Refusal(400, "You were not signed in", f"{text} ({declined.error})", again=PATH) from None
         except Unauthenticated as refused:
@@ -125,7 +146,10 @@ class Login:
             ) from None
         session = await self._sessions.begin(who.person, who.sid, instead_of=visit.session_id)
         await self._events("signin.made", issuer=who.person.issuer, subject=who.person.subject)
-        response = pages.elsewhere(str(flow["to"]))
+        if ASKED in flow and self._arrivals is not None:
+            response = await self._arrivals.arrived(visit, session, who, flow[ASKED])
+        else:
+            response = pages.elsewhere(str(flow["to"]))
         self._cookies.keep_session(response, session.id)
         return response
 

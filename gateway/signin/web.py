@@ -121,12 +121,12 @@ class Shell:
         if session is not None:
             most, whose = limits.PAGES_PER_PERSON, f"{session.person.issuer} {session.person.subject}"
         else:
-            most, whose = limits.PAGES_PER_SOURCE, _network(scope)
+            most, whose = limits.PAGES_PER_SOURCE, network(scope)
         if await self._store.count(f"visits:{whose}", limits.PAGES_SECONDS) > most:
             raise Refusal(429, "Too many visits", "Wait a minute, then try again.")
 
 
-def _network(scope: Scope) -> str:
+def network(scope: Scope) -> str:
     """The peer's address; of IPv6 the /64, which is what one customer has."""
     client = scope.get("client")
     try:

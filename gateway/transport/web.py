@@ -42,11 +42,17 @@ class Guard:
         self._hosts = frozenset({urlsplit(public_url).netloc.lower(), *(h.lower() for h in hosts)})
         self._origins = frozenset({origin_of(public_url), *(o.lower().rstrip("/") for o in origins)})
 
-    def refusal(self, headers: Headers) -> Reply | None:
-        """421 for a host that is not ours, 403 for a browser origin that is not allowed, else None."""
+    def misdirected(self, headers: Headers) -> Reply | None:
+        """421 for a host that is not ours, else None: enough where any page may call, as it brings no cookie."""
         host = headers.get("host")
         if host is None or host.lower() not in self._hosts or "host" in headers.repeated:
             return told(421, "This server does not answer for that host.")
+        return None
+
+    def refusal(self, headers: Headers) -> Reply | None:
+        """421 for a host that is not ours, 403 for a browser origin that is not allowed, else None."""
+        if (wrong := self.misdirected(headers)) is not None:
+            return wrong
         origin = headers.get("origin")
         if origin is not None and (origin.lower() not in self._origins or "origin" in headers.repeated):
             return told(403, "This origin is not allowed; the operator can allow it.")

@@ -1,0 +1,260 @@
+"""The authorization endpoint: from an assistant's request to a code in its hands (RFC 6749 §4.1, OAuth 2.1).
+
+    GET /authorize         client -> redirect -> PKCE, resource, scope -> the company's provider
+    GET /login/callback    who signed in -> may they use this assistant -> did they consent before
+    POST /consent          their answer -> a code, to the checked redirect
+
+Until the redirect is known to be one that the client registered, nothing is sent anywhere: a page says
+what is wrong. Everybody goes to the provider each time, so each sign-in with an assistant has a grant of
+the provider of its own, and nobody is signed in here after they are there no more.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from gateway import clock
+from gateway.credential import Events
+from gateway.signin import pages
+from gateway.signin.flows import Facts, Flows
+from gateway.signin.idtoken import SignedIn
+from gateway.signin.login import ASKED, Login, require_own_form
+from gateway.signin.server import Client, Clients, UnknownClient, assurance, consent_page, host_of
+from gateway.signin.server.adapter import Hearing, Refused
+from gateway.signin.server.chain import Chain
+from gateway.signin.server.codes import Code, Codes
+from gateway.signin.server.consents import Consents
+from gateway.signin.server.families import new_id
+from gateway.signin.server.metadata import AUTHORIZE
+from gateway.signin.server.refused import OAuthError
+from gateway.signin.server.resources import Resources
+from gateway.signin.server.scopes import granted
+from gateway.signin.server.shown import origin_of
+from gateway.signin.sessions import Session
+from gateway.signin.web import Refusal, Shell, Visit
+
+CONSENT = "/consent"
+
+Choose = Callable[[Visit, str], Any]
+"""(visit, resource) -> the provider to go to, or a page on which to choose one."""
+
+
+class Authorize:
+    """The endpoint. `roles` says which roles groups give at a provider; `seconds` is how long a sign-in lasts."""
+
+    def __init__(
+        self,
+        issuer: str,
+        *,
+        clients: Clients,
+        resources: Resources,
+        flows: Flows,
+        codes: Codes,
+        consents: Consents,
+        chain: Chain,
+        events: Events,
+        roles: Callable[[str, frozenset[str]], frozenset[str]],
+        sites: Sequence[str],
+        seconds: float,
+    ) -> None:
+        self._issuer = issuer
+        self._clients = clients
+        self._resources = resources
+        self._flows = flows
+        self._codes = codes
+        self._consents = consents
+        self._chain = chain
+        self._events = events
+        self._roles = roles
+        self._sites = sites
+        self._seconds = seconds
+        self._login: Login | None = None
+        self._choose: Choose | None = None
+
+    def joined(self, login: Login, choose: Choose) -> None:
+        """The two know each other: a sign-in begins here, goes through `login`, and comes back here."""
+        self._login, self._choose = login, choose
+
+    def routes(self, shell: Shell) -> dict[str, ASGIApp]:
+        """The app of each path."""
+        return {AUTHORIZE: shell.page(self.start), CONSENT: shell.page(None, self.answer)}
+
+    async def start(self, visit: Visit) -> Response:
+        """GET /authorize."""
+        query = visit.query
+        try:
+            client = await self._clients.find(query.get("client_id", ""))
+            back = Hearing(client).authorization(query)
+        except UnknownClient as unknown:
+            return _shown(consent_page.oauth_error("invalid_client", str(unknown)))
+        except Refused as no:
+            if no.redirect_uri:
+                return self._back(no.redirect_uri, query.get("state", ""), _error(no))
+            code = "invalid_redirect_uri" if query.get("redirect_uri") else no.error
+            return _shown(consent_page.oauth_error(code, no.description))
+        if client.admission == "refused":
+            return _shown(consent_page.refused(visit.session, client, back))
+        try:
+            asked = self._asked(client, back, query)
+        except OAuthError as no:
+            return self._back(back, query.get("state", ""), _error(no))
+        return await self._leave(visit, asked)
+
+    async def arrived(self, visit: Visit, session: Session, who: SignedIn, asked: Facts) -> Response:
+        """Somebody signed in at the provider because of `asked` (`Arrivals`)."""
+        try:
+            client = await self._clients.find(asked["client_id"])
+        except UnknownClient as unknown:
+            return _shown(consent_page.oauth_error("invalid_client", str(unknown)))
+        back = asked["redirect_uri"]
+        if client.admission == "pending":
+            return _shown(consent_page.pending(session, client, back))
+        roles = self._roles(who.person.issuer, who.groups)
+        if client.admission == "refused" or (client.groups and not client.groups & roles):
+            await self._events(
+                "assistant.refused",
+                issuer=who.person.issuer,
+                subject=who.person.subject,
+                client=client.id,
+                host=host_of(back),
+            )
+            groups = client.groups if client.admission == "admitted" else ()
+            return _shown(consent_page.refused(session, client, back, groups=groups))
+        family = _family(client, who, asked, clock.wall() + self._seconds)
+        await self._chain.keep(family["id"], who)
+        person, host = who.person, family["host"]
+        given = await self._consents.given(person.issuer, person.subject, client.id, host)
+        if given >= frozenset(family["scopes"]) and asked["prompt"] != "consent":
+            return await self._granted(session, asked, family)
+        return await self._ask(visit, session, client, asked, family)
+
+    async def declined(self, asked: Facts) -> Response:
+        """The provider sent an error instead of somebody (`Arrivals`)."""
+        no = OAuthError("access_denied", "Nobody was signed in.")
+        return self._back(asked["redirect_uri"], asked["state"], _error(no))
+
+    async def answer(self, visit: Visit) -> Response:
+        """POST /consent."""
+        require_own_form(visit)
+        flow = await self._flows.end("consent", visit.form.get("flow", ""), visit.browser)
+        session = visit.session
+        if flow is None or session is None:
+            raise Refusal(400, "This question is over", "Start again in your assistant.")
+        asked, family = flow["asked"], flow["family"]
+        if (family["issuer"], family["subject"]) != (session.person.issuer, session.person.subject):
+            raise Refusal(403, "Somebody else was asked", "Start again in your assistant.")
+        told = {name: family[name] for name in ("issuer", "subject", "client", "host")}
+        if visit.form.get("answer") != "allow":
+            await self._chain.end(family["id"], family["issuer"], family["subject"])
+            await self._events("consent.refused", **told)
+            no = OAuthError("access_denied", "The person refused.")
+            return self._back(asked["redirect_uri"], asked["state"], _error(no), session)
+        scopes = frozenset(family["scopes"])
+        await self._events("consent.given", **told, scopes=sorted(scopes))
+        given = await self._consents.given(**told)
+        await self._consents.give(**told, scopes=scopes | given)
+        return await self._granted(session, asked, family)
+
+    def _asked(self, client: Client, back: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """What is kept of a good request. Raises `OAuthError`."""
+        if query.get("prompt") == "none":
+            raise OAuthError("interaction_required", "People sign in at their company each time.")
+        return {
+            "client_id": client.id,
+            "redirect_uri": back,
+            "redirect_given": "redirect_uri" in query,
+            "state": query.get("state", ""),
+            "scopes": sorted(granted(query.get("scope", ""))),
+            "resource": self._resources.one(query.get("resource")),
+            "challenge": query["code_challenge"],
+            "prompt": query.get("prompt", ""),
+        }
+
+    async def _leave(self, visit: Visit, asked: Facts) -> Response:
+        assert self._login is not None and self._choose is not None
+        provider = self._choose(visit, asked["resource"])
+        if isinstance(provider, Response):
+            return _shown(provider)
+        query = visit.query
+        age = query.get("max_age", "")
+        wish = {
+            "prompt": "login" if query.get("prompt") in ("login", "select_account") else None,
+            "acr_values": query.get("acr_values", "")[:200],
+            "max_age": int(age) if age.isdecimal() and len(age) < 9 else None,
+            "login_hint": query.get("login_hint", "")[:200],
+        }
+        return _shown(await self._login.leave(visit, provider, {ASKED: asked}, **wish))
+
+    async def _ask(
+        self, visit: Visit, session: Session, client: Client, asked: Facts, family: Facts
+    ) -> Response:
+        flow = await self._flows.begin("consent", visit.browser or "", {"asked": asked, "family": family})
+        ask = consent_page.Ask(
+            client=client,
+            redirect_uri=asked["redirect_uri"],
+            scopes=family["scopes"],
+            sites=self._resources.names(asked["resource"]) or self._sites,
+            ends_at=family["expires_at"],
+            flow=flow,
+            action=CONSENT,
+        )
+        return _shown(consent_page.consent(session, ask))
+
+    async def _granted(self, session: Session, asked: Facts, family: Facts) -> Response:
+        code = await self._codes.issue(
+            Code(
+                client=asked["client_id"],
+                redirect_uri=asked["redirect_uri"] if asked["redirect_given"] else "",
+                challenge=asked["challenge"],
+                family=family,
+            )
+        )
+        return self._back(asked["redirect_uri"], asked["state"], {"code": code}, session)
+
+    def _back(
+        self, redirect_uri: str, state: str, answer: Mapping[str, str], session: Session | None = None
+    ) -> Response:
+        """To the assistant (RFC 6749 §4.1.2; `iss`: RFC 9207 §2)."""
+        parts = urlsplit(redirect_uri)
+        more = urlencode({**answer, **({"state": state} if state else {}), "iss": self._issuer})
+        to = urlunsplit(parts._replace(query=f"{parts.query}&{more}" if parts.query else more))
+        redirects = origin_of(redirect_uri) or parts.scheme in ("https", "http")
+        return _shown(pages.elsewhere(to) if redirects else consent_page.closing(session, to))
+
+
+def _family(client: Client, who: SignedIn, asked: Facts, ends_at: float) -> dict[str, Any]:
+    """What a family begins with, as JSON has it (`families.py`)."""
+    back = asked["redirect_uri"]
+    return {
+        "id": new_id(),
+        "issuer": who.person.issuer,
+        "subject": who.person.subject,
+        "client": client.id,
+        "host": host_of(back),
+        "assurance": assurance(client, back),
+        "scopes": list(asked["scopes"]),
+        "resource": asked["resource"],
+        "expires_at": min(ends_at, who.ends_at or ends_at),
+        "facts": {
+            "email": who.person.email,
+            "groups": sorted(who.groups),
+            "sid": who.sid,
+            "acr": who.acr,
+            "amr": sorted(who.amr),
+            "auth_time": who.auth_time,
+        },
+    }
+
+
+def _error(no: OAuthError) -> dict[str, str]:
+    return {"error": no.error, "error_description": no.description}
+
+
+def _shown(response: Response) -> Response:
+    """Assistants open us in a window of theirs and wait for it: with an opener policy they would lose it."""
+    if "cross-origin-opener-policy" in response.headers:
+        del response.headers["cross-origin-opener-policy"]
+    return response
