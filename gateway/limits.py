@@ -456,3 +456,33 @@ SIGN_IN_MOST_SECONDS = 400 * 86_400.0
 RENEWAL_COUNTS_SECONDS = 60.0
 """seconds in which one re-validation of a person at the provider serves all refreshes of that sign-in: assistants
 refresh twice at once, and each use of the provider's refresh token spends it."""
+
+SHOWN_NAME_CHARS = 60
+"""characters that people are shown of the name that an assistant gives itself: one line."""
+
+SHOWN_CHARS = 300
+"""characters that people are shown of any other text of strangers."""
+
+ASKED_SECONDS = 86_400.0
+"""seconds that the Connect page remembers that an assistant came as far as a person's sign-in."""
+
+ASKED_CLIENTS = 20
+"""such assistants of one person."""
+
+CALLED_SECONDS = 90 * 86_400.0
+"""seconds that the pages remember when an assistant first and last called: the longest life of a sign-in."""
+
+CALLED_NOTED_SECONDS = 60.0
+"""seconds between notes of the last call of one sign-in, by one replica: people look at days and hours."""
+
+FAMILIES_NOTED = 20_000
+"""sign-ins whose last note one replica remembers; of a forgotten one it is only written again."""
+
+WATCHES = 60
+"""times that the Connect page looks again by itself, when a person asked for it."""
+
+WATCH_SECONDS = 5
+"""seconds between these: with the times, five minutes, so that an open page keeps nobody signed in for long."""
+
+SIGN_INS_SHOWN = 500
+"""sign-ins on one page of an administrator."""
