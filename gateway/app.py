@@ -9,7 +9,6 @@ bundle, the record, the transport. They stop in reverse, so the record outlives 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -36,6 +35,7 @@ from gateway.site import Common, Providers, Site, site_paths
 from gateway.store.memory import MemoryStore
 from gateway.store.redis import RedisStore
 from gateway.store.sql import Database
+from gateway.telling import Telling
 from gateway.tool import Registry
 from gateway.transport.events import PATH as EVENTS
 from gateway.transport.events import event_routes
@@ -52,10 +52,10 @@ class Gateway:
         self.settings = settings
         self.stopped_by: Exception | None = None
         """Why it could not start, if it could not."""
-        self._telling: set[asyncio.Task[None]] = set()
         self.outward = outward or Outward()
         self.tools = _tools(settings)
         self.log, self.audit = self._audit()
+        self.telling = Telling(self.audit.event, settings.audit.dir)
         self.gate = Gate(at_once=settings.limits.calls_at_once, per_person=settings.limits.calls_per_person)
         self.keys = self._keys()
         self.database = Database(settings.database.url.get_secret_value())
@@ -94,13 +94,7 @@ class Gateway:
         """What is kept in memory of somebody who was cut off goes at once; and the record is told."""
         for site in self.sites:
             site.credentials.forget(one.issuer, one.subject)
-        told = {name: value for name, value in asdict(one).items() if value and name != "not_before"}
-        self._telling.add(telling := asyncio.create_task(self._tell(told)))
-        telling.add_done_callback(self._telling.discard)
-
-    async def _tell(self, told: dict[str, Any]) -> None:
-        with suppress(Sealed):
-            await self.audit.event("access.revoked", **{"of": told.pop("kind"), **told})
+        self.telling.hear(one)
 
     def _events(self) -> dict[str, ASGIApp]:
         """Where providers push security events, for those that may."""
@@ -193,6 +187,8 @@ class Gateway:
             await parts.enter_async_context(self.database)
             await parts.enter_async_context(_background(self.database.watch()))
             await self.revocations.load()
+            await self.telling.catch_up(await self.revocations.all())
+            await parts.enter_async_context(_background(self.telling.run()))
             await parts.enter_async_context(_background(self.revocations.watch()))
             if self.vault is not None:
                 await self.vault.start()

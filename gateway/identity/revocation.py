@@ -9,7 +9,7 @@ does not know whom to refuse, and refuses everybody.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from gateway import clock, limits
@@ -19,7 +19,7 @@ from gateway.model import Bearer, Caller
 from gateway.store.sql import Connection, Database, insert, select
 from gateway.store.tables import revocations
 
-Kind = Literal["user", "session", "client", "agent"]
+Kind = Literal["user", "session", "client", "agent", "family"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,12 @@ class Revocation:
     issuer: str = ""
     subject: str = ""
     session: str = ""
-    """`sid` of the sign-in."""
+    """`sid` of the sign-in at the provider; for a family its id, ours."""
     client: str = ""
     """The OAuth client id; for an agent the current actor (`act.sub`)."""
     reason: str = ""
+    number: int = field(default=0, compare=False)
+    """In the order in which they were written; 0 before it is."""
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -63,11 +65,11 @@ class Revocations:
     async def load(self) -> None:
         """Read what is new. Raises `Unavailable`."""
         began = clock.mono()
-        for seq, row in await self._database.read(self._latest):
-            if seq in self._seen:
+        for row in await self._database.read(self._latest):
+            if row.number in self._seen:
                 continue
-            self._seen.add(seq)
-            self._last = max(self._last, seq)
+            self._seen.add(row.number)
+            self._last = max(self._last, row.number)
             lifted = row.reason == LIFTED
             before = 0.0 if lifted else self._known.get(row.key, 0.0)
             self._known[row.key] = max(row.not_before, before)
@@ -107,20 +109,13 @@ class Revocations:
             return False, "the revocations cannot be read, so everybody is refused"
         return True, f"{len(self._known)} revocations"
 
-    def _latest(self, connection: Connection) -> list[tuple[int, Revocation]]:
+    async def all(self) -> list[Revocation]:
+        """Every row, in order. Raises `Unavailable`."""
+        return await self._database.read(lambda connection: _rows(connection, 0))
+
+    def _latest(self, connection: Connection) -> list[Revocation]:
         """What is new, and the rows just before: a number may be committed after a higher one."""
-        columns = revocations.columns
-        since = self._last - limits.REVOCATIONS_OVERLAP
-        query = select(revocations).where(columns.seq > since).order_by(columns.seq)
-        return [
-            (
-                row.seq,
-                Revocation(
-                    row.kind, row.not_before, row.issuer, row.subject, row.session, row.client, row.reason
-                ),
-            )
-            for row in connection.execute(query)
-        ]
+        return _rows(connection, self._last - limits.REVOCATIONS_OVERLAP)
 
 
 class UnlessRevoked:
@@ -150,10 +145,25 @@ def _keys(caller: Caller) -> list[tuple[str, ...]]:
     ]
     if caller.session:
         found.append(("session", caller.issuer, "", caller.session, ""))
+    if caller.family:
+        found.append(("family", "", "", caller.family, ""))
     if caller.actor is not None:
         found.append(("agent", "", "", "", caller.actor))
     return found
 
 
+def _rows(connection: Connection, after: int) -> list[Revocation]:
+    """Those whose number is higher, in order."""
+    query = select(revocations).where(revocations.columns.seq > after).order_by(revocations.columns.seq)
+    return [
+        Revocation(
+            row.kind, row.not_before, row.issuer, row.subject, row.session, row.client, row.reason, row.seq
+        )
+        for row in connection.execute(query)
+    ]
+
+
 def _write(connection: Connection, one: Revocation) -> None:
-    connection.execute(insert(revocations).values(**asdict(one), created=clock.wall()))
+    told = asdict(one)
+    del told["number"]
+    connection.execute(insert(revocations).values(**told, created=clock.wall()))
