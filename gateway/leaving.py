@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from gateway.credential.vault import Vault
+from gateway.credential.vault import SIGN_IN, Vault
 from gateway.errors import Unavailable
-from gateway.identity.revocation import Revocation, Revocations
+from gateway.identity.revocation import LIFTED, Revocation, Revocations
 
 KILLED = "killed"
 CUT_OFF = "cut_off"
@@ -14,23 +14,28 @@ FOR_GOOD = frozenset({KILLED, "account-disabled", "account-purged"})
 
 
 async def cut_off(found: Iterable[Revocation], revocations: Revocations, vault: Vault | None) -> int:
-    """Refuse them from now on, then end the grants of those who leave for good; how many. Raises `Unavailable`."""
+    """Refuse them from now on, end the provider's grants of their sign-ins, and for those who leave for good also
+    what they connected; how many connections. Raises `Unavailable`."""
     ended = 0
     for one in found:
         await revocations.add(one)
-        if vault is not None and one.kind == "user" and one.reason in FOR_GOOD:
-            ended += await end_grants(one.issuer, one.subject, vault)
+        if vault is not None and one.kind == "user" and one.reason != LIFTED:
+            ended += await end_grants(
+                one.issuer, one.subject, vault, sign_ins_only=one.reason not in FOR_GOOD
+            )
     return ended
 
 
-async def end_grants(issuer: str, subject: str, vault: Vault) -> int:
-    """Destroy every linked grant of that person; how many. Raises `Unavailable` when one is left."""
-    live = [head for head in await vault.of(issuer, subject) if not head.ended]
-    for head in live:
+async def end_grants(issuer: str, subject: str, vault: Vault, *, sign_ins_only: bool = False) -> int:
+    """Destroy every grant of that person, or those of their sign-ins with assistants; how many connections to Jira
+    were among them. Raises `Unavailable` when one is left."""
+    heads = [head for head in await vault.of(issuer, subject) if not head.ended]
+    linked = [] if sign_ins_only else [head for head in heads if not head.key.upstream.startswith(SIGN_IN)]
+    for head in (*linked, *(head for head in heads if head.key.upstream.startswith(SIGN_IN))):
         if not await vault.end(head.key, head.generation, CUT_OFF):
             now = await vault.head(head.key)  # refreshed at that very moment
             if now is not None and not now.ended and not await vault.end(now.key, now.generation, CUT_OFF):
                 raise Unavailable(
                     "A grant is being refreshed at this moment; run the command again.", part="vault"
                 )
-    return len(live)
+    return len(linked)

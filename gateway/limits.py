@@ -486,3 +486,13 @@ WATCH_SECONDS = 5
 
 SIGN_INS_SHOWN = 500
 """sign-ins on one page of an administrator."""
+
+SIGN_IN_UNFINISHED_SECONDS = 1_800.0
+"""seconds after which the provider's grant of a sign-in must belong to a family: signing in and consenting have
+`FLOW_SECONDS` each, and the code a minute."""
+
+SIGN_IN_SWEEP_SECONDS = 900.0
+"""seconds between looks for grants whose sign-in ended or came to nothing."""
+
+SIGN_IN_GRANTS = 1_000_000
+"""grants looked at in one such look, about 0.5 KiB each for the moment: fifty for each of 20,000 people."""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from gateway import clock, limits
 from gateway.credential.pace import Pace
-from gateway.credential.vault import WAITING, Link, LinkKey, Vault
+from gateway.credential.vault import SIGN_IN, WAITING, Link, LinkKey, Vault
 from gateway.errors import GatewayError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,8 @@ class Tending:
     async def tend_once(self) -> None:
         """Refresh what was not refreshed for a month. Raises `Unavailable`."""
         before = clock.wall() - self._pace.idle
-        heads = await self._refresher.vault.idle(before, limits.REFRESH_TEND_LINKS, tuple(self._served))
+        kept = tuple(name for name in self._served if not name.startswith(SIGN_IN))  # a sign-in may lapse
+        heads = await self._refresher.vault.idle(before, limits.REFRESH_TEND_LINKS, kept)
         await self._each([head.key for head in heads], lambda link: link.refreshed_at < before)
 
     async def _drop_unconfirmed(self) -> None:
