@@ -435,6 +435,21 @@ NAME_ADDRESSES = 16
 CLIENT_UNUSED_SECONDS = 30 * 86_400.0
 """seconds after which a client that registered itself and was not used is forgotten."""
 
+CLIENT_DOCUMENT_STALE_SECONDS = 7 * 86_400.0
+"""seconds that the last good copy of a document serves while it cannot be fetched: a long weekend of its host."""
+
+CLIENT_TOUCH_SECONDS = 3_600.0
+"""seconds between two notes that a client was used: it is shown to the hour."""
+
+CLIENTS_CACHED = 10_000
+"""clients of which a process knows that their use is noted, about 0.2 KiB each."""
+
+CLIENT_NAME_CHARS = 100
+"""characters of a client's name, which it gives itself and pages show."""
+
+CLIENT_KEYS = 10
+"""public keys of one client that registers them; two suffice to roll them."""
+
 REDIRECTS_PER_CLIENT = 20
 """redirect URIs of one client; real ones have at most four."""
 

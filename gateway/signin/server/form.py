@@ -29,7 +29,7 @@ _CORS = (
     (b"access-control-max-age", b"86400"),
     (b"access-control-expose-headers", b"WWW-Authenticate, Retry-After"),
 )
-_JSON = (
+JSON = (
     (b"content-type", b"application/json"),
     (b"cache-control", b"no-store"),
     (b"pragma", b"no-cache"),
@@ -51,8 +51,24 @@ Handler = Callable[[Sent], Awaitable[Mapping[str, Any] | None]]
 """The answer's members; None: an empty one. Raises `OAuthError` or a `GatewayError`."""
 
 
+Answer = Callable[[Scope, Receive, Headers], Awaitable[Reply]]
+"""The whole answer to a POST. Raises as `Handler` does."""
+
+
 def endpoint(handler: Handler, guard: Guard, store: Store) -> ASGIApp:
-    """The app of one path."""
+    """The app of one path that forms are posted to."""
+
+    async def answer(scope: Scope, receive: Receive, headers: Headers) -> Reply:
+        source = await counted(scope, store)
+        form = await _form(receive, headers)
+        told = await handler(Sent(form, headers.get("authorization") or "", source))
+        return Reply(200, b"" if told is None else orjson.dumps(told), JSON)
+
+    return posted(answer, guard)
+
+
+def posted(answer: Answer, guard: Guard) -> ASGIApp:
+    """The app of one path that is posted to: which host, from any page, and refusals as JSON."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers.of(scope)
@@ -63,7 +79,7 @@ def endpoint(handler: Handler, guard: Guard, store: Store) -> ASGIApp:
             reply = _refusal(OAuthError("invalid_request", "Send a POST.", 405))
         if reply is None:
             try:
-                reply = await _answered(handler, store, scope, receive, headers)
+                reply = await _guarded(answer, scope, receive, headers)
             except HungUp:
                 return
         await reply.send(send, _CORS)
@@ -71,16 +87,17 @@ def endpoint(handler: Handler, guard: Guard, store: Store) -> ASGIApp:
     return app
 
 
-async def _answered(
-    handler: Handler, store: Store, scope: Scope, receive: Receive, headers: Headers
-) -> Reply:
+async def counted(scope: Scope, store: Store) -> str:
+    """The peer's network. Raises `OAuthError` for one that asks too often."""
+    source = network(scope)
+    if await store.count(f"oauth:{source}", limits.PAGES_SECONDS) > limits.TOKEN_REQUESTS_PER_MINUTE:
+        raise OAuthError("slow_down", "Too many requests; wait a minute.", 429)
+    return source
+
+
+async def _guarded(answer: Answer, scope: Scope, receive: Receive, headers: Headers) -> Reply:
     try:
-        source = network(scope)
-        if await store.count(f"oauth:{source}", limits.PAGES_SECONDS) > limits.TOKEN_REQUESTS_PER_MINUTE:
-            raise OAuthError("slow_down", "Too many requests; wait a minute.", 429)
-        form = await _form(receive, headers)
-        answer = await handler(Sent(form, headers.get("authorization") or "", source))
-        return Reply(200, b"" if answer is None else orjson.dumps(answer), _JSON)
+        return await answer(scope, receive, headers)
     except HungUp:
         raise
     except OAuthError as no:
@@ -124,7 +141,7 @@ def _refusal(no: OAuthError) -> Reply:
         more = ((b"retry-after", b"%d" % limits.RETRY_AFTER_SECONDS),)
     elif no.status == 405:
         more = ((b"allow", b"POST, OPTIONS"),)
-    return Reply(no.status, body, (*_JSON, *more))
+    return Reply(no.status, body, (*JSON, *more))
 
 
 def _ascii(text: str) -> str:
