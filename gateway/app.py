@@ -93,7 +93,13 @@ class Gateway:
     def _cut_off(self, one: Revocation) -> None:
         """What is kept in memory of somebody who was cut off goes at once; and the record is told."""
         for site in self.sites:
-            site.credentials.forget(one.issuer, one.subject)
+            site.credentials.forget(
+                one.issuer,
+                one.subject,
+                client=one.client if one.kind == "client" else "",
+                actor=one.client if one.kind == "agent" else "",
+                session=one.session,
+            )
         self.telling.hear(one)
 
     def _events(self) -> dict[str, ASGIApp]:

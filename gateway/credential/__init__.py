@@ -34,8 +34,13 @@ class CredentialSource(Protocol):
     async def grant(self, order: GrantOrder) -> Grant:
         """A grant whose subject is the caller; with `order.refused`, another one than that."""
 
-    def forget(self, issuer: str, subject: str) -> None:
-        """Drop every grant of that person that is kept in this process."""
+    def forget(
+        self, issuer: str, subject: str, *, client: str = "", actor: str = "", session: str = ""
+    ) -> None:
+        """Drop every grant that is kept in this process for callers whom all of these fit; empty fits everybody.
+
+        What a person linked is theirs whatever they call with: only their own name drops it.
+        """
 
     def state(self) -> tuple[bool, str]:
         """(ready, one line for `/readyz`)."""
@@ -108,13 +113,24 @@ class SubjectToken:
     kind: Literal["id_token", "refresh_token"] = "id_token"
 
 
-SubjectTokens = Callable[[str, str], Awaitable[SubjectToken | None]]
-"""(issuer, subject) -> that of the person's browser sign-in with us, while it is good; None without one."""
+SubjectTokens = Callable[[Caller], Awaitable[SubjectToken | None]]
+"""That of the very sign-in with us that the caller's token comes from, while it is good; None without one."""
 
 
-async def nobody_signed_in(issuer: str, subject: str) -> SubjectToken | None:
+async def nobody_signed_in(caller: Caller) -> SubjectToken | None:
     """`SubjectTokens` where nobody signs in with us."""
     return None
+
+
+Presented = Callable[[Caller], Awaitable[Caller]]
+"""The caller as their provider knows them: with its access token, and no longer than that lives. Asked right
+before the provider is. Raises `Unauthenticated` when it does not stand behind the sign-in any more, and
+`Unavailable`."""
+
+
+async def as_they_came(caller: Caller) -> Caller:
+    """`Presented` where callers bring the provider's own access token."""
+    return caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +156,8 @@ class Parts:
     """Name of each configured provider -> the token profile of the settings (`keycloak`, `entra`, …)."""
     keys: ClientKeys | None = None
     """What the gateway signs its client assertions with (`private_key_jwt`)."""
+    subject: Presented = as_they_came
+    """For sources that obtain a grant with the caller's own token: whose token the provider is shown."""
     subject_token: SubjectTokens = nobody_signed_in
     """For sources that need more of a person than the access token that came with the call (`idjag`)."""
     refresher: Refresher | None = None

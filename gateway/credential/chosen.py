@@ -43,10 +43,12 @@ class ChosenSource:
             private=f"no credential source serves a {kind} of {order.caller.issuer!r}",
         )
 
-    def forget(self, issuer: str, subject: str) -> None:
-        """Drop what any of them keeps of that person."""
+    def forget(
+        self, issuer: str, subject: str, *, client: str = "", actor: str = "", session: str = ""
+    ) -> None:
+        """Drop what any of them keeps of these callers."""
         for offer in self._offers:
-            offer.source.forget(issuer, subject)
+            offer.source.forget(issuer, subject, client=client, actor=actor, session=session)
 
     def state(self) -> tuple[bool, str]:
         """Ready when all are."""

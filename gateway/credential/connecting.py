@@ -83,7 +83,7 @@ class Connecting(ABC):
         self._vault = refresher.vault
 
     @abstractmethod
-    def forget(self, issuer: str, subject: str) -> None:
+    def forget(self, issuer: str, subject: str, **_: str) -> None:
         """Drop what is kept of that person in this process."""
 
     @property

@@ -1,15 +1,14 @@
 """Grants that are obtained with the caller's own token, kept to their end, and asked for once.
 
-(issuer, subject, client, scopes, …)   what a grant is kept under, with what else the provider may
-                                       have decided on: the scopes, actor and acr of the token
-the token's digest                     what a running request is shared under, so that one token's
-                                       refusal is never another token's
+Kept                 what a grant is kept under: who calls, and what else the provider may have decided on
+the token's digest   what a running request is shared under, so that one token's refusal is never another token's
 """
 
 import hashlib
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from gateway import limits
 from gateway.errors import GatewayError, Unavailable
@@ -21,12 +20,26 @@ Fetch = Callable[[Caller, frozenset[str]], Awaitable[Grant]]
 """(caller, scopes) -> a fresh grant that was checked to be the caller's. Raises a `GatewayError`."""
 
 
+class Kept(NamedTuple):
+    """Whose grant it is, by which sign-in, and for what."""
+
+    issuer: str
+    subject: str
+    client: str
+    actor: str | None
+    session: str
+    acr: str | None
+    allowed: frozenset[str]
+    """Scopes of the caller's own token."""
+    scopes: frozenset[str]
+
+
 class KeptGrants:
     """The grants of one source in this process."""
 
     def __init__(self, fetch: Fetch, *, cached: int = limits.GRANTS_CACHED) -> None:
         self._fetch = fetch
-        self._grants: ExpiringCache[tuple[Hashable, ...], Grant] = ExpiringCache(cached)
+        self._grants: ExpiringCache[Kept, Grant] = ExpiringCache(cached)
         self._flight: SingleFlight[Hashable, Grant] = SingleFlight()
         self._forgotten = 0
         self.problem = ""
@@ -34,7 +47,7 @@ class KeptGrants:
 
     async def grant(self, caller: Caller, scopes: frozenset[str], refused: Grant | None = None) -> Grant:
         """The caller's, kept or fresh, and never `refused`; it ends with the caller's token at the latest."""
-        key = (*caller.key, scopes, caller.scopes, caller.actor, caller.acr)
+        key = Kept(*caller.key, caller.actor, caller.session, caller.acr, caller.scopes, scopes)
         found = self._grants.get(key)
         if found is None or (refused is not None and found.secret is refused.secret):
             self._grants.drop(key)
@@ -46,17 +59,22 @@ class KeptGrants:
             return found
         return replace(found, expires_at=caller.expires_at)
 
-    def forget(self, issuer: str, subject: str) -> None:
-        """Drop what is kept of that person, and keep nothing that is being obtained at the moment."""
+    def forget(
+        self, issuer: str, subject: str, *, client: str = "", actor: str = "", session: str = ""
+    ) -> None:
+        """Drop what is kept of callers whom all of these fit, and keep nothing that is being obtained at the moment.
+
+        Empty fits everybody.
+        """
         self._forgotten += 1
-        self._grants.drop_if(lambda key: key[:2] == (issuer, subject))
+        named = {"issuer": issuer, "subject": subject, "client": client, "actor": actor, "session": session}
+        wanted = {name: value for name, value in named.items() if value}
+        self._grants.drop_if(lambda key: all(getattr(key, name) == wanted[name] for name in wanted))
 
     def __len__(self) -> int:
         return len(self._grants)
 
-    async def _fresh(
-        self, key: tuple[Hashable, ...], caller: Caller, scopes: frozenset[str], forgotten: int
-    ) -> Grant:
+    async def _fresh(self, key: Kept, caller: Caller, scopes: frozenset[str], forgotten: int) -> Grant:
         try:
             grant = await self._fetch(caller, scopes)
         except Unavailable as failed:

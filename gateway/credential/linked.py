@@ -114,7 +114,7 @@ class LinkedSource(Connecting):
             raise self._consent_required("write", order.effect)
         return self._made(known, consent, order.caller)
 
-    def forget(self, issuer: str, subject: str) -> None:
+    def forget(self, issuer: str, subject: str, **_: str) -> None:
         """Drop every grant of that person that is kept here, and what is being looked up at the moment."""
         self._forgotten += 1
         self._current.drop_if(lambda key: (key.issuer, key.subject) == (issuer, subject))

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from gateway import limits
-from gateway.credential import GrantOrder, Parts
+from gateway.credential import GrantOrder, Parts, Presented, as_they_came
 from gateway.credential.endpoint import Answer, Form, TokenEndpoint
 from gateway.credential.kept import KeptGrants
 from gateway.credential.refusals import refusal, unusable
@@ -31,17 +31,18 @@ class OnBehalf(ABC):
         endpoint: TokenEndpoint,
         vendor: str,
         *,
+        subject: Presented = as_they_came,
         cached: int = limits.GRANTS_CACHED,
     ) -> None:
         self._scoped = settings
         self._issuer = issuer
         self._endpoint = endpoint
         self._vendor = vendor
-        self.kept = KeptGrants(self._fetch, cached=cached)
+        self.kept = KeptGrants(self._fetch, subject, cached=cached)
 
     @abstractmethod
     async def _fetch(self, caller: Caller, scopes: frozenset[str]) -> Grant:
-        """A fresh grant, checked. Raises what the face of this stage says."""
+        """A fresh grant for the caller as their provider knows them, checked. Raises what the face of this stage says."""
 
     async def grant(self, order: GrantOrder) -> Grant:
         """The caller's grant, kept or fresh. Raises what the face of this stage says."""
@@ -52,9 +53,11 @@ class OnBehalf(ABC):
             raise unusable(f"{self.name} is for people: the token is a program's own")
         return await self.kept.grant(caller, self._scoped.scopes(order.effect), order.refused)
 
-    def forget(self, issuer: str, subject: str) -> None:
-        """Drop what is kept of that person."""
-        self.kept.forget(issuer, subject)
+    def forget(
+        self, issuer: str, subject: str, *, client: str = "", actor: str = "", session: str = ""
+    ) -> None:
+        """Drop what is kept of these callers."""
+        self.kept.forget(issuer, subject, client=client, actor=actor, session=session)
 
     def state(self) -> tuple[bool, str]:
         """Ready: the next call finds out by itself. The line names the last failure of the provider."""

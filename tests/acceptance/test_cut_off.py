@@ -78,6 +78,16 @@ async def test_kill_ends_what_was_issued_and_a_new_sign_in_works(world: World) -
     assert (record["of"], record["subject"], record["reason"]) == ("user", "ana", "killed")
 
 
+async def test_grants_of_a_killed_client_are_gone(world: World) -> None:
+    """It names no person, and what the gateway kept for its people goes all the same."""
+    bo = world.token("bo")
+    await world.call(bo, "jira_whoami")
+    assert len(world.exchange.kept._grants) == 1
+    await kill(world, "--client", "demo-assistant")
+    await refused(world, bo)
+    assert len(world.exchange.kept._grants) == 0
+
+
 async def test_a_client_is_kept_out_until_it_is_lifted(world: World) -> None:
     """An assistant that misbehaves is stopped for everybody, also with new tokens."""
     await kill(world, "--client", "demo-assistant", "--keep-out")

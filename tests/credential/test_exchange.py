@@ -102,6 +102,7 @@ async def test_a_grant_is_kept(bench: Bench) -> None:
         {"scope": "jira:read"},
         {"act": {"sub": "robot"}},
         {"acr": "low"},
+        {"sid": "s-2"},
     ],
     ids=str,
 )
@@ -114,6 +115,47 @@ async def test_a_grant_is_kept_for_nobody_else(bench: Bench, claims: dict[str, A
     assert first.secret is not second.secret
     assert other.subject == second.subject == subject(second)
     assert [other.token.reveal()] == [form["subject_token"] for form in bench.idp.exchanges[1:]]
+
+
+ROBOT = {"sub": "bo", "act": {"sub": "robot"}, "sid": "s-1"}
+"""A sign-in of bo, whose assistant is an agent."""
+
+
+@pytest.mark.parametrize(
+    ("gone", "left"),
+    [
+        ({"subject": "ana"}, ROBOT),
+        ({"client": "assistant"}, {"client_id": "another"}),
+        ({"actor": "robot"}, {"sub": "bo"}),
+        ({"session": "s-1"}, {"sub": "bo", "sid": "s-2"}),
+        ({"subject": "bo", "session": "s-1"}, {"sid": "s-1"}),
+        ({"issuer": "https://other.test"}, {}),
+    ],
+    ids=str,
+)
+async def test_a_killed_clients_agents_or_sessions_grants_are_gone(
+    bench: Bench, gone: dict[str, str], left: dict[str, Any]
+) -> None:
+    """What is forgotten need not be a person: everything that it fits goes, and nothing else."""
+    everybody = [await bench.caller(), await bench.caller(**ROBOT)]
+    for caller in everybody:
+        await bench.grant(caller)
+    other = await bench.grant(await bench.caller(**left))
+    before = len(bench.source.kept)
+    bench.source.forget(**{"issuer": bench.idp.issuer, "subject": "", **gone})
+
+    def fits(caller: Caller) -> bool:
+        return all(getattr(caller, name) == value for name, value in gone.items())
+
+    assert len(bench.source.kept) == before - sum(map(fits, everybody))
+    assert (await bench.grant(await bench.caller(**left))).secret is other.secret
+
+
+async def test_a_revocation_that_names_nobody_drops_everything(bench: Bench) -> None:
+    """Rather too much is obtained anew than too little."""
+    await bench.grant()
+    bench.source.forget("", "")
+    assert len(bench.source.kept) == 0
 
 
 async def test_a_grant_is_not_kept_to_its_last_second(bench: Bench) -> None:

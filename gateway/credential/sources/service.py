@@ -164,7 +164,7 @@ class ServiceSource:
             scheme=self._way.scheme,
         )
 
-    def forget(self, issuer: str, subject: str) -> None:
+    def forget(self, issuer: str, subject: str, **_: str) -> None:
         """Nothing is kept of any caller: the token is the service account's."""
 
     def state(self) -> tuple[bool, str]:
