@@ -82,6 +82,10 @@ _NAME = re.compile(
 address, decimal, octal or hexadecimal, passes for a name."""
 
 
+_ENTRY = re.compile(r"[A-Za-z0-9.:\[\]_-]+")
+"""A host of the settings, perhaps with a port."""
+
+
 def public(address: str) -> bool:
     """Whether that IP address is one of the open internet."""
     try:
@@ -127,12 +131,16 @@ class Internet:
         private_hosts: Iterable[str] = (),
         private_ca_file: Path | None = None,
         resolve: Resolve | None = None,
+        tls: ssl.SSLContext | None = None,
+        port: int = 443,
     ) -> None:
-        """`resolve` gives the unchecked addresses of a name (default: the system's). Raises `ConfigError`."""
+        """`resolve` gives the unchecked addresses of a name, `tls` the authorities of the open internet (default:
+        the system's, both); `port` is the only one there. Raises `ConfigError`."""
+        self._port = port
         self._private = frozenset(_private(entry) for entry in private_hosts)
         self._names = Names()
         self._resolve = resolve or self._names
-        self._open = Outward(connections=limits.INTERNET_CONNECTIONS, resolve=self._checked)
+        self._open = Outward(connections=limits.INTERNET_CONNECTIONS, resolve=self._checked, tls=tls)
         self._closed = Outward(tls=_authorities(private_ca_file) if self._private else None)
         self._stack = AsyncExitStack()
 
@@ -160,10 +168,10 @@ class Internet:
             return "it names a user, or has characters that a URL has not"
         if where in self._private:
             return ""
-        if not _NAME.fullmatch(parts.netloc.removesuffix(":443")):
-            if where.endswith(":443"):
-                return "its host is not a public name in small letters"
-            return "its port is not 443"
+        if not where.endswith(f":{self._port}"):
+            return f"its port is not {self._port}"
+        if not _NAME.fullmatch(parts.netloc.removesuffix(f":{self._port}")):
+            return "its host is not a public name in small letters"
         return ""
 
     async def get(self, url: str, *, accept: str, seconds: float, max_bytes: int) -> Reply:
@@ -195,7 +203,7 @@ def _netloc(parts: SplitResult) -> str:
 def _private(entry: str) -> str:
     try:
         parts = urlsplit(f"https://{entry}")
-        if not parts.hostname or parts.netloc != entry or "@" in entry or not entry.isprintable():
+        if not parts.hostname or not _ENTRY.fullmatch(entry):
             raise ValueError
         return _netloc(parts)
     except ValueError:
