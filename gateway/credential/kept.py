@@ -1,5 +1,8 @@
 """Grants that are obtained with the caller's own token, kept to their end, and asked for once.
 
+A grant ends with the token that the provider was shown for it. Where people sign in with us that is the
+provider's own, of that very sign-in, and may end before ours.
+
 Kept                 what a grant is kept under: who calls, and what else the provider may have decided on
 the token's digest   what a running request is shared under, so that one token's refusal is never another token's
 """
@@ -11,6 +14,7 @@ from functools import partial
 from typing import NamedTuple
 
 from gateway import limits
+from gateway.credential import Presented, as_they_came
 from gateway.errors import GatewayError, Unavailable
 from gateway.model import Caller, Grant
 from gateway.store.flight import SingleFlight
@@ -28,6 +32,9 @@ class Kept(NamedTuple):
     client: str
     actor: str | None
     session: str
+    """The sign-in at the provider, where it names it."""
+    family: str
+    """The sign-in with us, where people sign in here."""
     acr: str | None
     allowed: frozenset[str]
     """Scopes of the caller's own token."""
@@ -37,8 +44,11 @@ class Kept(NamedTuple):
 class KeptGrants:
     """The grants of one source in this process."""
 
-    def __init__(self, fetch: Fetch, *, cached: int = limits.GRANTS_CACHED) -> None:
+    def __init__(
+        self, fetch: Fetch, subject: Presented = as_they_came, *, cached: int = limits.GRANTS_CACHED
+    ) -> None:
         self._fetch = fetch
+        self._subject = subject
         self._grants: ExpiringCache[Kept, Grant] = ExpiringCache(cached)
         self._flight: SingleFlight[Hashable, Grant] = SingleFlight()
         self._forgotten = 0
@@ -47,7 +57,8 @@ class KeptGrants:
 
     async def grant(self, caller: Caller, scopes: frozenset[str], refused: Grant | None = None) -> Grant:
         """The caller's, kept or fresh, and never `refused`; it ends with the caller's token at the latest."""
-        key = Kept(*caller.key, caller.actor, caller.session, caller.acr, caller.scopes, scopes)
+        sign_in = (caller.session, caller.family, caller.acr)
+        key = Kept(*caller.key, caller.actor, *sign_in, caller.scopes, scopes)
         found = self._grants.get(key)
         if found is None or (refused is not None and found.secret is refused.secret):
             self._grants.drop(key)
@@ -76,7 +87,8 @@ class KeptGrants:
 
     async def _fresh(self, key: Kept, caller: Caller, scopes: frozenset[str], forgotten: int) -> Grant:
         try:
-            grant = await self._fetch(caller, scopes)
+            shown = await self._subject(caller)
+            grant = await self._fetch(shown, scopes)
         except Unavailable as failed:
             self.problem = failed.private
             raise
@@ -84,7 +96,8 @@ class KeptGrants:
             self.problem = ""
             raise
         self.problem = ""
-        ends = min(grant.expires_at, caller.expires_at)
+        if grant.expires_at > shown.expires_at:
+            grant = replace(grant, expires_at=shown.expires_at)
         if forgotten == self._forgotten:
-            self._grants.put(key, grant, until=ends - limits.GRANT_SKEW_SECONDS)
+            self._grants.put(key, grant, until=grant.expires_at - limits.GRANT_SKEW_SECONDS)
         return grant

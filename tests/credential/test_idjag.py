@@ -78,11 +78,11 @@ class Pair:
         person = PEOPLE[str((found or {}).get("sub", "mallory"))]
         return Account(**{"id": person.account_id, "email": person.email, "name": "", **self.account})
 
-    async def subject_token(self, issuer: str, subject: str) -> SubjectToken | None:
+    async def subject_token(self, caller: Caller) -> SubjectToken | None:
         """The sign-in with us."""
-        if issuer != self.idp.issuer or subject not in self.signed_in:
+        if caller.issuer != self.idp.issuer or caller.subject not in self.signed_in:
             return None
-        return SubjectToken(Secret(id_token(self.idp, subject, GATEWAY_CLIENT_ID)))
+        return SubjectToken(Secret(id_token(self.idp, caller.subject, GATEWAY_CLIENT_ID)))
 
     async def caller(self, name: str = "ana") -> Caller:
         token = self.tokens.setdefault(name, self.idp.mint(name, email_verified=True))

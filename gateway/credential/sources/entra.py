@@ -12,7 +12,7 @@ wants besides comes back as `claims`, which the assistant must take along to the
 from typing import ClassVar, Literal, Self
 
 from gateway import limits
-from gateway.credential import Parts, Verify
+from gateway.credential import Parts, Presented, Verify, as_they_came
 from gateway.credential.answers import Expected, access_token, check, end, proven
 from gateway.credential.client import OAuthClient
 from gateway.credential.endpoint import Form, TokenEndpoint
@@ -74,9 +74,10 @@ class EntraSource(OnBehalf):
         endpoint: TokenEndpoint,
         verify: Verify,
         *,
+        subject: Presented = as_they_came,
         cached: int = limits.GRANTS_CACHED,
     ) -> None:
-        super().__init__(settings, issuer, endpoint, "entra", cached=cached)
+        super().__init__(settings, issuer, endpoint, "entra", subject=subject, cached=cached)
         self._settings = settings
         self._verify = verify
 
@@ -121,4 +122,5 @@ def build(settings: Settings, parts: Parts) -> EntraSource:
         )
     url = url or f"{issuer.removesuffix(_V2)}/oauth2/v2.0/token"
     endpoint = TokenEndpoint(parts.outward, url, OAuthClient(settings))
-    return EntraSource(settings, issuer, endpoint, parts.verifier(issuer, settings.audience or settings.api))
+    verify = parts.verifier(issuer, settings.audience or settings.api)
+    return EntraSource(settings, issuer, endpoint, verify, subject=parts.subject)

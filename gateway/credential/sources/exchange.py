@@ -7,7 +7,7 @@ wrong one is thrown away.
 from typing import ClassVar, Literal
 
 from gateway import limits
-from gateway.credential import Parts, Verify
+from gateway.credential import Parts, Presented, Verify, as_they_came
 from gateway.credential.answers import ACCESS_TOKEN, JWT, Expected, access_token, check, end, proven
 from gateway.credential.client import OAuthClient
 from gateway.credential.endpoint import Form, TokenEndpoint
@@ -59,9 +59,12 @@ class ExchangeSource(OnBehalf):
         verify: Verify,
         *,
         vendor: str = "generic",
+        subject: Presented = as_they_came,
         cached: int = limits.GRANTS_CACHED,
     ) -> None:
-        super().__init__(settings, issuer, endpoint, settings.vendor or vendor, cached=cached)
+        super().__init__(
+            settings, issuer, endpoint, settings.vendor or vendor, subject=subject, cached=cached
+        )
         self._settings = settings
         self._verify = verify
 
@@ -109,4 +112,5 @@ def build(settings: Settings, parts: Parts) -> ExchangeSource:
         TokenEndpoint(parts.outward, settings.token_endpoint, client),
         parts.verifier(issuer, settings.audience, by),
         vendor=vendor if vendor in TABLES else "generic",
+        subject=parts.subject,
     )

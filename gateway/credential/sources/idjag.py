@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Literal, Self
 
 from gateway import clock, limits
-from gateway.credential import Parts, SubjectToken, SubjectTokens
+from gateway.credential import Parts, Presented, SubjectToken, SubjectTokens, as_they_came
 from gateway.credential.answers import access_token, end, thrown_away
 from gateway.credential.client import OAuthClient
 from gateway.credential.endpoint import Answer, Form, TokenEndpoint
@@ -88,9 +88,10 @@ class IdJagSource(OnBehalf):
         people: "People",
         *,
         vendor: str = "generic",
+        subject: Presented = as_they_came,
         cached: int = limits.GRANTS_CACHED,
     ) -> None:
-        super().__init__(settings, issuer, provider, vendor, cached=cached)
+        super().__init__(settings, issuer, provider, vendor, subject=subject, cached=cached)
         self._settings = settings
         self._server = server
         self._people = people
@@ -201,7 +202,7 @@ class People:
 
     async def signed_in(self, caller: Caller) -> SubjectToken:
         """What that person signed in with. Raises `ConsentRequired` when they have not signed in with us."""
-        found = await self._subject_token(caller.issuer, caller.subject)
+        found = await self._subject_token(caller)
         if found is None:
             raise ConsentRequired(
                 f"Sign in to this gateway in your browser at {self._connect_url}, then try again.",
@@ -249,4 +250,5 @@ def build(settings: Settings, parts: Parts) -> IdJagSource:
         TokenEndpoint(parts.outward, settings.authorization_token_endpoint, there),
         People(parts.subject_token, parts.whose, matching(settings, parts.issuers), parts.connect_url),
         vendor=vendor if vendor in TABLES else "generic",
+        subject=parts.subject,
     )
