@@ -26,7 +26,7 @@ from gateway.signin.server import AuthMethod, Client, UnknownClient
 from gateway.store.flight import SingleFlight
 from gateway.store.memory import ExpiringCache, WindowCounter
 
-_PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})+")
+_PATH = re.compile(r"(?=.*[^/])/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})+")
 """RFC 3986 §3.3, and more than the root."""
 
 _DOTS = re.compile(r"(?:\.|%2e){1,2}", re.IGNORECASE)
