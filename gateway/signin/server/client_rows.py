@@ -36,7 +36,7 @@ def every(connection: Connection) -> list[Kept]:
 
 def add(client: Client, fingerprint: str, connection: Connection) -> None:
     """A new one. Raises `IntegrityError` when somebody was quicker."""
-    connection.execute(insert(clients).values(_row(client), fingerprint=fingerprint, used_at=client.used_at))
+    connection.execute(insert(clients).values({**_row(client), "fingerprint": fingerprint}))
 
 
 def add_or_find(client: Client, fingerprint: str, connection: Connection) -> Client:
@@ -58,7 +58,7 @@ def keep_document(client: Client, fetched_at: float, fresh_until: float, connect
     done = connection.execute(update(clients).where(columns.id == client.id).values(**said, **fetched))
     if done.rowcount:
         return False
-    connection.execute(insert(clients).values(_row(client), used_at=0.0, **fetched))
+    connection.execute(insert(clients).values({**_row(client), **fetched}))
     return True
 
 
@@ -110,7 +110,7 @@ def over(client: Client, now: float) -> bool:
 
 
 def _row(client: Client) -> dict[str, Any]:
-    """Its columns, but for those of its use and of a document."""
+    """Its columns, but for those of a document."""
     return {
         "id": client.id,
         "registration": client.registration,
@@ -121,6 +121,7 @@ def _row(client: Client) -> dict[str, Any]:
         "owner": client.owner,
         "groups": " ".join(sorted(client.groups)),
         "created_at": client.created_at,
+        "used_at": client.used_at,
         "expires_at": client.expires_at,
     }
 
