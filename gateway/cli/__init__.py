@@ -14,8 +14,6 @@ from typing import Any
 from gateway import __version__
 from gateway.errors import ConfigError, GatewayError
 
-Command = Callable[[argparse.Namespace], int]
-
 GOOD, FAILED, USAGE, SETTINGS, POLICY = range(5)
 
 
@@ -23,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     arguments = _parser().parse_args(argv)
     try:
-        return _command(arguments.run)(arguments)
+        status: int = command(arguments.run)(arguments)
+        return status
     except ConfigError as wrong:
         for problem in wrong.problems:
             print(problem, file=sys.stderr)
@@ -38,10 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return GOOD
 
 
-def _command(path: str) -> Command:
+def command(path: str) -> Callable[..., Any]:
+    """The function at `module:name`, imported now. Raises `ConfigError` when its part is not installed."""
     module, name = path.split(":")
     try:
-        found: Command = getattr(importlib.import_module(module), name)
+        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as absent:
         raise ConfigError(
             [
@@ -209,7 +209,11 @@ def _add_secrets(commands: Any) -> None:
 
 def _add_doctor(commands: Any) -> None:
     doctor = commands.add_parser("doctor", help="Compare the settings with the live provider and Jira.")
-    kinds = doctor.add_subparsers(dest="doctor_command", required=True, metavar="idp|user")
+    doctor.set_defaults(run="gateway.cli.clients:replay", usage=doctor.format_usage)
+    doctor.add_argument("--json", action="store_true", help="print data as JSON")
+    _add_config(doctor)
+    _add_replays(doctor)
+    kinds = doctor.add_subparsers(dest="doctor_command", metavar="idp|user")
     idp = _leaf(
         kinds, "idp", "gateway.cli.doctor:idp", "Check a provider: what is wrong, and where to click."
     )
@@ -221,6 +225,22 @@ def _add_doctor(commands: Any) -> None:
     for leaf in (idp, user):
         leaf.add_argument("--token", metavar="FILE", help="an assistant's token; - for standard input")
         _add_config(leaf)
+
+
+def _add_replays(doctor: argparse.ArgumentParser) -> None:
+    """`doctor --client NAME`: what an assistant does, done against the running gateway."""
+    which = doctor.add_mutually_exclusive_group()
+    which.add_argument(
+        "--client", metavar="NAME", help="sign in as this assistant does: claude, vscode, cursor, …"
+    )
+    which.add_argument("--all", action="store_true", help="as each assistant that is known, one by one")
+    who = doctor.add_mutually_exclusive_group()
+    who.add_argument("--open", action="store_true", help="print the address to open, and wait for you")
+    who.add_argument("--user", metavar="NAME", help="one of the sandbox's people; only in front of it")
+    doctor.add_argument("--document", default="", metavar="URL", help="where its document is for this run")
+    doctor.add_argument(
+        "--registers", action="store_true", help="register by itself even where documents are taken"
+    )
 
 
 def _named(text: str) -> str:
