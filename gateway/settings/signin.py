@@ -41,6 +41,11 @@ class SignIn(Section):
     key_file: Path | None = Field(
         None, description="Keys of the access tokens; default: `access-keys.pem` in the folder of the record."
     )
+    admin_roles: tuple[str, ...] = Field(
+        (),
+        description="Roles (`identity.issuers.roles`) whose people issue client ids and end others' sign-ins on "
+        "the pages; empty: nobody does, and the commands are the only way.",
+    )
     private_schemes: tuple[str, ...] = Field(
         ("cursor", "claude", "vscode", "vscode-insiders", "windsurf"),
         description="Private-use URI schemes that a redirect may have besides https and loopback.",

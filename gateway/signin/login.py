@@ -144,7 +144,9 @@ class Login:
                 private=refused.private,
                 again=PATH,
             ) from None
-        session = await self._sessions.begin(who.person, who.sid, instead_of=visit.session_id)
+        session = await self._sessions.begin(
+            who.person, who.sid, groups=who.groups, instead_of=visit.session_id
+        )
         await self._events("signin.made", issuer=who.person.issuer, subject=who.person.subject)
         if ASKED in flow and self._arrivals is not None:
             response = await self._arrivals.arrived(visit, session, who, flow[ASKED])
@@ -178,6 +180,11 @@ class Login:
         body = pages.notice("You are signed out of this gateway.", "good") + company
         way = pages.link(f"{PATH}?again=1", "Sign in again")
         return pages.page("Signed out", f'{body}<p class="row">{way}</p>', None)
+
+    @property
+    def first(self) -> Provider:
+        """The first of the settings."""
+        return next(iter(self._providers.values()))
 
     def _chosen(self, issuer: str) -> Provider | None:
         if len(self._providers) == 1:

@@ -23,6 +23,8 @@ STYLE = f"/connect/{hashlib.sha256(_CSS).hexdigest()[:12]}.css"
 """Path of the stylesheet; another one for each content, so that it may be kept."""
 
 SIGN_OUT = "/login/out"
+ASSISTANTS = "/assistants"
+SIGN_INS = "/assistants/sign-ins"
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
@@ -153,6 +155,7 @@ def _visitor(session: Session | None) -> str:
         return ""
     out = form(session, SIGN_OUT, '<button type="submit">Sign out</button>')
     return (
-        '<nav aria-label="Pages"><a href="/connect">Connections</a></nav>'
+        f'<nav aria-label="Pages"><a href="{ASSISTANTS}">Connect</a> '
+        f'<a href="{SIGN_INS}">Sign-ins</a> <a href="/connect">Jira accounts</a></nav>'
         f'<div class="who"><span>{called(session)}</span>{out}</div>'
     )

@@ -1,6 +1,6 @@
 """Who a browser is signed in as. The cookie holds a random id, the `Store` its digest and the person.
 
-    session:ID      issuer, subject, e-mail, name, begun; ends 8 h after the sign-in whatever happens
+    session:ID      issuer, subject, e-mail, name, groups, begun; ends 8 h after the sign-in whatever happens
     seen:ID         ends after 30 min without a visit, and the session with it
 
 A sign-in always makes a new id (no fixation), and ends the session that the browser had. Two entries
@@ -32,6 +32,8 @@ class Session:
     """Unix seconds of the sign-in."""
     sid: str = ""
     """The provider's name for its own session (`sid` of the ID token), where it has one."""
+    groups: frozenset[str] = frozenset()
+    """As the provider sent them at the sign-in; what they mean here is for the `roles` table."""
 
     def form_token(self, form: str) -> str:
         """What a form of ours carries, so that no other page can send it: good for this form and session."""
@@ -53,11 +55,18 @@ class Sessions:
         self._store = store
         self._check = check
 
-    async def begin(self, person: Person, sid: str = "", *, instead_of: str | None = None) -> Session:
+    async def begin(
+        self,
+        person: Person,
+        sid: str = "",
+        *,
+        groups: frozenset[str] = frozenset(),
+        instead_of: str | None = None,
+    ) -> Session:
         """A new session; the one whose id the browser brought along is over."""
         if instead_of:
             await self.end(instead_of)
-        session = Session(secrets.token_urlsafe(32), person, clock.wall(), sid)
+        session = Session(secrets.token_urlsafe(32), person, clock.wall(), sid, groups)
         name = digest(session.id)
         kept = {
             "issuer": person.issuer,
@@ -66,6 +75,7 @@ class Sessions:
             "name": person.name,
             "begun": session.begun,
             "sid": sid,
+            "groups": sorted(groups),
         }
         await self._store.put(f"seen:{name}", b"1", limits.SESSION_IDLE_SECONDS)
         await self._store.put(f"session:{name}", orjson.dumps(kept), limits.SESSION_SECONDS)
@@ -81,7 +91,8 @@ class Sessions:
             return None
         found = orjson.loads(kept)
         begun, sid = float(found.pop("begun")), str(found.pop("sid"))
-        session = Session(id, Person(**found), begun, sid)
+        groups = frozenset(found.pop("groups", ()))
+        session = Session(id, Person(**found), begun, sid, groups)
         try:
             self._check(session)
         except Unauthenticated:

@@ -11,7 +11,7 @@ Where it gives none (an app's own scheme, an IPv6 address, which policies cannot
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from starlette.responses import HTMLResponse
 
@@ -20,8 +20,6 @@ from gateway.signin import pages
 from gateway.signin.server import Client, assurance
 from gateway.signin.server.shown import SCOPES, origin_of, plain, shown_host
 from gateway.signin.sessions import Session
-
-NAME_CHARS = 60
 
 KNOWN_HOSTS = frozenset(
     {
@@ -100,21 +98,23 @@ def consent(session: Session, ask: Ask) -> HTMLResponse:
 def closing(session: Session | None, to: str) -> HTMLResponse:
     """It is done; the browser opens `to`, and a link does where it does not. Raises `ValueError` for an address
     that would run in this page."""
-    scheme = urlsplit(to).scheme.lower()
-    if scheme in _NEVER:
+    parts = urlsplit(to)
+    if parts.scheme in _NEVER:
         raise ValueError("this is not the address of an app")
-    app = scheme not in ("http", "https")
+    app = parts.scheme not in ("http", "https")
     word = "Open the app" if app else "Go on"
+    refused = "error" in parse_qs(parts.query)
+    told = "Nothing was allowed." if refused else "You are signed in."
     hint = (
         "Your browser may ask whether it may open the app. If nothing happens, use the button."
         if app
         else "If nothing happens, use the button."
     )
     body = (
-        pages.notice("You are signed in. You may close this window.", "good")
+        pages.notice(f"{told} You may close this window.", "" if refused else "good")
         + f"<p>{hint}</p>"
         + f'<p class="row">{pages.link(to, word, main=True)}'
-        + f"{pages.link('/connect/sessions', 'See your sign-ins')}</p>"
+        + f"{pages.link(pages.SIGN_INS, 'See your sign-ins')}</p>"
     )
     return pages.page("Back to your assistant", body, session, refresh=f"0; url={to}")
 
@@ -195,7 +195,7 @@ def warnings(ask: Ask) -> list[str]:
 
 
 def _name(client: Client) -> str:
-    return escape(plain(client.name, NAME_CHARS)) or "(nothing)"
+    return escape(plain(client.name, limits.SHOWN_NAME_CHARS)) or "(nothing)"
 
 
 def _may(scopes: Iterable[str]) -> str:
@@ -241,7 +241,7 @@ def _buttons(session: Session, ask: Ask) -> str:
     buttons = (
         '<p class="row"><button class="main" type="submit" name="answer" value="allow">Allow</button>'
         '<button type="submit" name="answer" value="refuse">Refuse</button></p>'
-        '<p class="lead">You can end it at any time under <a href="/connect/sessions">your sign-ins</a>.</p>'
+        f'<p class="lead">You can end it at any time under <a href="{pages.SIGN_INS}">your sign-ins</a>.</p>'
     )
     return pages.form(session, ask.action, buttons, [("flow", ask.flow)])
 

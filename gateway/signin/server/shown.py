@@ -4,9 +4,8 @@ import re
 import unicodedata
 from urllib.parse import urlsplit
 
+from gateway import limits
 from gateway.signin.server import host_of
-
-SHOWN_CHARS = 300
 
 SCOPES = {
     "jira:read": "Read what you can read in Jira",
@@ -18,7 +17,7 @@ SCOPES = {
 _HOST = re.compile(r"[a-z0-9.-]+")
 
 
-def plain(text: str, most: int = SHOWN_CHARS) -> str:
+def plain(text: str, most: int = limits.SHOWN_CHARS) -> str:
     """Text of others as one line that changes nothing around it: no control, format or private characters
     (Unicode C, Zl, Zp), at most two accents on a letter, at most `most` characters."""
     kept: list[str] = []
