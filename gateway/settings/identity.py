@@ -63,12 +63,10 @@ def _whole(pattern: str) -> TypeAdapter[str]:
     return _pattern(rf"\A(?:{pattern})\z")
 
 
-class Introspection(Section):
+class Introspection(ClientSettings):
     """Where opaque tokens of this provider are asked about (RFC 7662)."""
 
     endpoint: ExactUrl = Field(description="The introspection endpoint.")
-    client_id: str = Field(min_length=1, description="The gateway's client there.")
-    client_secret: SecretStr = Field(min_length=1, description="Its secret.")
 
 
 class Login(ClientSettings):
@@ -81,15 +79,18 @@ class Login(ClientSettings):
     scopes: tuple[str, ...] = Field(("openid", "email", "profile"), description="Scopes asked at sign-in.")
 
 
-class Directory(Section):
+class Directory(ClientSettings):
     """Where groups are looked up that the provider leaves out of its tokens. Read-only; off by default."""
 
     source: Literal["entra", "google"] = Field(description="Whose directory: `entra` or `google`.")
     client_id: str = Field("", description="Entra: the client that may read the directory.")
+    client_auth: Literal["client_secret_post", "client_secret_basic"] = Field(
+        "client_secret_post", description="Entra: how it sends its secret."
+    )
     client_secret: SecretStr = Field(
         min_length=1,
         description="Entra: its secret. Google: the service account's key, the whole JSON file. "
-        "Prefer `client_secret_file`.",
+        "Prefer `client_secret_file`, which is read again when it changes.",
     )
     subject: str = Field("", description="Google: the administrator whose rights are borrowed.")
     endpoint: Url | None = Field(
@@ -127,6 +128,11 @@ class Issuer(Section):
     login: Login | None = Field(None, description="The client for signing people in through their browser.")
     introspection: Introspection | None = Field(None, description="For opaque tokens (RFC 7662).")
     directory: Directory | None = Field(None, description="For groups that are left out of its tokens.")
+    id_jag: bool = Field(
+        False,
+        description="Whether assistants may come with its identity assertion (ID-JAG) instead of a browser; with "
+        '`signin.mode = "signin"` only.',
+    )
     events: bool = Field(False, description="Whether it may push security events (RFC 8935) to `/events`.")
 
     def notes(self) -> list[str]:
