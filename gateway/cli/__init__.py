@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_vault(commands)
     _add_secrets(commands)
     _add_kill(commands)
+    _add_session(commands)
     _add_explain(commands)
     _add_doctor(commands)
     return parser
@@ -179,6 +180,19 @@ def _add_kill(commands: Any) -> None:
     how = kill.add_mutually_exclusive_group()
     how.add_argument("--keep-out", action="store_true", help="refuse also what is issued later, until lifted")
     how.add_argument("--lift", action="store_true", help="let them in again")
+
+
+def _add_session(commands: Any) -> None:
+    session = commands.add_parser("session", help="List and end sign-ins with assistants.")
+    kinds = session.add_subparsers(dest="session_command", required=True, metavar="list|end")
+    show = _leaf(kinds, "list", "gateway.cli.session:list_all", "Who is signed in with which assistant.")
+    end = _leaf(kinds, "end", "gateway.cli.session:end", "End one, or all of a person or an assistant.")
+    which = end.add_mutually_exclusive_group(required=True)
+    which.add_argument("id", nargs="?", type=_named, metavar="ID", help="as `session list` shows it")
+    for leaf, group in ((show, show), (end, which)):
+        _add_config(leaf)
+        group.add_argument("--user", type=_named, metavar="SUBJECT", help="of this person")
+        group.add_argument("--client", type=_named, metavar="ID", help="with this assistant")
 
 
 def _add_explain(commands: Any) -> None:

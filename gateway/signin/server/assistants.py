@@ -60,7 +60,7 @@ class Living(Protocol):
         """All that are not over."""
 
 
-class Assistants:
+class ConnectPage:
     """The routes. Without `families` (people sign in at the provider directly) there are no ticks for sign-ins."""
 
     def __init__(
