@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from sandbox.idp import authorize, metadata, register, shortcut, token
+from sandbox.idp import authorize, metadata, register, revoke, shortcut, token
 from sandbox.idp.faults import Faults
 from sandbox.idp.keys import KeyRing
 from sandbox.idp.state import Idp
@@ -68,6 +68,7 @@ def _routes() -> list[Route | Mount]:
             Route("/jwks", _counted("jwks", metadata.jwks)),
             Route("/register", _counted("register", register.register), methods=["POST"]),
             Route("/token", _counted("token", token.answer), methods=["POST"]),
+            Route("/revoke", _counted("revoke", revoke.revoke), methods=["POST"]),
         ],
         # The Inspector and other assistants that live in a browser call these from their own origin.
         middleware=[

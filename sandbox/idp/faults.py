@@ -17,7 +17,7 @@ class Faults:
     """As it comes, nothing is wrong. Change any member while the provider serves."""
 
     only: frozenset[str] = frozenset()
-    """Endpoints that fail: `metadata`, `jwks`, `authorize`, `register`, `token`, `exchange`; empty means all.
+    """Endpoints that fail: `metadata`, `jwks`, `authorize`, `register`, `token`, `exchange`, `revoke`; empty means all.
     `token` is the whole endpoint, `exchange` its token exchange alone."""
     hang: float = 0.0
     """Seconds of silence before any answer; back at 0, those who wait are answered."""

@@ -17,6 +17,7 @@ def document(idp: Idp) -> dict[str, Any]:
         "issuer": idp.issuer,
         "authorization_endpoint": f"{idp.issuer}/authorize",
         "token_endpoint": f"{idp.issuer}/token",
+        "revocation_endpoint": f"{idp.issuer}/revoke",
         "jwks_uri": f"{idp.issuer}/jwks",
         "registration_endpoint": f"{idp.issuer}/register",
         "scopes_supported": list(OFFERED),

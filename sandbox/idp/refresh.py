@@ -51,6 +51,12 @@ class RefreshTokens:
             raise dead_grant()
         return link.successor
 
+    def end(self, token: str, client: str) -> None:
+        """Revoke the family of `token`, if it is that client's."""
+        link = self._links.get(token)
+        if link is not None and link.family.sign_in.client == client:
+            link.family.revoked = True
+
     def _find(self, token: str, client: str) -> _Link:
         link = self._links.get(token)
         if link is None or link.family.revoked or link.family.sign_in.client != client:

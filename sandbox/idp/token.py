@@ -120,6 +120,8 @@ def _id_token(idp: Idp, sign_in: SignIn, scopes: tuple[str, ...], access_token: 
         claims["nonce"] = sign_in.nonce
     if "profile" in scopes:
         claims |= {"name": person.display_name, "preferred_username": person.name}
+        claims |= {"groups": list(person.groups)}
+        claims["groups"] = list(person.groups)  # as providers do when an administrator maps them
     if "email" in scopes:
         claims |= {"email": person.email, "email_verified": True}
     return idp.sign(claims, {"typ": "JWT"})
