@@ -60,7 +60,9 @@ class Gateway:
         self.keys = self._keys()
         self.database = Database(settings.database.url.get_secret_value())
         self.revocations = Revocations(self.database, self._cut_off)
-        self.providers = Providers(settings, self.outward, self.revocations)
+        self.providers = Providers(
+            settings, self.outward, self.revocations, client_keys=self.keys
+        )
         self.vault = vault_from(settings, self.outward, self.database)
         shared = settings.store.url.get_secret_value()
         self.store = RedisStore(shared) if shared else MemoryStore()

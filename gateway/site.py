@@ -21,6 +21,7 @@ from gateway.audit.trail import Recorder
 from gateway.config import JiraSite, Settings, shipped_policies
 from gateway.credential import CredentialSource, Linking, Parts, Verify
 from gateway.credential.chosen import ChosenSource, Offer
+from gateway.credential.client import OAuthClient
 from gateway.credential.keys import ClientKeys
 from gateway.credential.renewal import Refresher
 from gateway.errors import ConfigError
@@ -38,7 +39,6 @@ from gateway.identity.roles import RoleTable
 from gateway.identity.tokens import TokenAuthenticator
 from gateway.jira.client import JiraClient
 from gateway.jira.datacenter.client import DataCenterClient
-from gateway.model import Secret
 from gateway.pipeline import Pipeline
 from gateway.policy.engine import CedarPolicy
 from gateway.settings import CredentialSettings, Issuer
@@ -66,7 +66,16 @@ def site_paths(settings: Settings) -> dict[str, JiraSite]:
 class Providers:
     """The identity providers of the settings, whose keys all sites share."""
 
-    def __init__(self, settings: Settings, outward: Outward, revocations: Revocations) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        outward: Outward,
+        revocations: Revocations,
+        *,
+        client_keys: ClientKeys | None = None,
+    ) -> None:
+        """`client_keys` are those with which we prove ourselves where opaque tokens are asked about."""
+        self._client_keys = client_keys
         self._settings = settings
         self._revocations = revocations
         self._outward = outward
@@ -75,7 +84,9 @@ class Providers:
         self.keys = key_ring(self.profiles(PATH), outward)
         self._verified: dict[str, Authenticator] = {}
         self._directories = {
-            one.issuer: CachedGroups(group_source(one.directory, one.issuer, outward))
+            one.issuer: CachedGroups(
+                group_source(one.directory, one.issuer, outward, OAuthClient(one.directory))
+            )
             for one in settings.identity.issuers
             if one.directory is not None
         }
@@ -136,8 +147,8 @@ class Providers:
         for known in self.profiles(path):
             order = orders[known.issuer]
             if order is not None:
-                secret = Secret(order.client_secret.get_secret_value())
-                found.append(Endpoint(known, order.endpoint, order.client_id, secret))
+                client = OAuthClient(order, self._client_keys, audience=known.issuer)
+                found.append(Endpoint(known, order.endpoint, client))
         return found
 
 

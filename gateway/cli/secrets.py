@@ -73,8 +73,13 @@ def roll_key(arguments: argparse.Namespace) -> int:
 
 
 def clients(settings: Settings) -> dict[str, ClientSettings]:
-    """SITE.SOURCE, and SITE.SOURCE.TABLE for a client in a table of its own; a second one gets a number."""
-    found: dict[str, ClientSettings] = {}
+    """SITE.SOURCE, and SITE.SOURCE.TABLE for a client in a table of its own; a second one gets a number.
+
+    PROVIDER.TABLE for those of a provider.
+    """
+    found = {
+        name: client for issuer in settings.identity.issuers for name, client in _within(issuer.short, issuer)
+    }
     for site in settings.jira:
         for order in site.credential:
             for name, client in _within(f"{site.name}.{order.source}", order):

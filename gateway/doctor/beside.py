@@ -8,7 +8,7 @@ from gateway.errors import Unauthenticated, Unavailable
 from gateway.identity.discovery import Unusable, document
 from gateway.identity.introspection import question
 from gateway.identity.wire import told
-from gateway.model import Person, Secret
+from gateway.model import Person
 from gateway.transport.events import PATH as EVENTS
 
 NOBODY = "doctor-knows-nobody-of-this-name"
@@ -24,10 +24,12 @@ async def _introspection(patient: Patient) -> Line:
     order = patient.settings.introspection
     if order is None:
         return note("introspection", "not set: opaque tokens are refused")
-    secret = Secret(order.client_secret.get_secret_value())
-    ask = question(order.endpoint, order.client_id, secret, NOBODY)
+    status, answer = 0, dict[str, object]()
     try:
-        status, answer = await told(patient.ear, ask, order.endpoint)
+        for proof in patient.client(order).proofs():
+            status, answer = await told(patient.ear, question(order.endpoint, proof, NOBODY), order.endpoint)
+            if status != 401:
+                break
     except Unavailable as silent:
         return wrong("introspection", silent.private, patient.click("introspection"))
     if status != 200 or answer.get("active") is not False:

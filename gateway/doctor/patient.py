@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from gateway.app import Gateway
+from gateway.credential.client import OAuthClient
 from gateway.doctor.clicks import click
 from gateway.doctor.ear import Overheard
 from gateway.errors import ConfigError
@@ -14,7 +15,7 @@ from gateway.identity.groups import GroupSource, group_source
 from gateway.identity.jwks import IssuerKeys
 from gateway.identity.profiles import IssuerProfile
 from gateway.model import Bearer, Caller
-from gateway.settings import Issuer, Settings
+from gateway.settings import ClientSettings, Issuer, Settings
 from gateway.site import PATH
 
 
@@ -64,7 +65,11 @@ class Patient:
     def directory(self) -> GroupSource | None:
         """Where groups are looked up."""
         order = self.settings.directory
-        return None if order is None else group_source(order, self.issuer, self.ear)
+        return None if order is None else group_source(order, self.issuer, self.ear, self.client(order))
+
+    def client(self, order: ClientSettings) -> OAuthClient:
+        """The gateway as a client there."""
+        return OAuthClient(order, self.gateway.keys, audience=self.issuer)
 
     def authenticator(self) -> Authenticator:
         """The gateway's. It does not ask who was cut off: that is not the provider's doing."""

@@ -21,9 +21,8 @@ from gateway.identity.claims import caller_from, verified_claims
 from gateway.identity.groups.cached import CachedGroups
 from gateway.identity.groups.lookup import looked_up
 from gateway.identity.profiles import OWN_CLIENT, IssuerProfile
-from gateway.identity.wire import form, silent, told
-from gateway.model import Bearer, Caller, Secret
-from gateway.secret import basic
+from gateway.identity.wire import Client, Proof, form, silent, told
+from gateway.model import Bearer, Caller
 from gateway.store.flight import SingleFlight
 from gateway.store.memory import ExpiringCache
 
@@ -39,8 +38,7 @@ class Endpoint:
 
     profile: IssuerProfile
     url: str
-    client_id: str
-    secret: Secret
+    client: Client
 
     def reading(self) -> IssuerProfile:
         """How its answers are read: the members of RFC 7662 §2.2, whatever its signed tokens look like."""
@@ -55,17 +53,17 @@ class Endpoint:
         )
 
 
-def question(url: str, client_id: str, secret: Secret, token: str) -> Ask:
+def question(url: str, proof: Proof, token: str) -> Ask:
     """What an introspection endpoint is asked about a token (RFC 7662 §2.1)."""
     return Ask(
         "POST",
         url,
         headers={
-            "Authorization": basic(client_id, secret),
             "Content-Type": "application/x-www-form-urlencoded",
             "Accept": "application/json",
+            **proof.headers,
         },
-        body=form([("token", token), ("token_type_hint", "access_token")]),
+        body=form([("token", token), ("token_type_hint", "access_token"), *proof.form]),
         seconds=limits.INTROSPECTION_SECONDS,
         max_bytes=limits.JWKS_BYTES,
     )
@@ -115,14 +113,21 @@ class IntrospectionAuthenticator:
 
     def state(self) -> tuple[bool, str]:
         """(whether the last question was answered, one line)."""
-        return not self._failure, self._failure or f"introspection at {len(self._endpoints)} endpoints"
+        clients = [endpoint.client.state() for endpoint in self._endpoints]
+        lines = [
+            self._failure or f"introspection at {len(self._endpoints)} endpoints",
+            *(t for _, t in clients),
+        ]
+        return not self._failure and all(ready for ready, _ in clients), "; ".join(filter(None, lines))
 
     async def _in_turn(self, bearer: Bearer, digest: bytes) -> Caller:
         try:
             async with asyncio.timeout(limits.INTROSPECTION_SECONDS), self._turns:
                 caller, until = await self._first(bearer)
         except TimeoutError:
-            raise silent("introspection", "no turn or no answer in time") from None
+            late = silent("introspection", "no turn or no answer in time")
+            self._failure = late.private
+            raise late from None
         except Unauthenticated as wrong:
             self._bad.put(digest, wrong.private, until=clock.wall() + limits.INTROSPECTED_BAD_SECONDS)
             raise
@@ -153,8 +158,13 @@ class IntrospectionAuthenticator:
         return bool(answer.get("iss", unsaid) == endpoint.profile.issuer)
 
     async def _ask(self, endpoint: Endpoint, bearer: Bearer) -> dict[str, Any]:
-        ask = question(endpoint.url, endpoint.client_id, endpoint.secret, bearer)
-        status, answer = await told(self._outward, ask, endpoint.url)
+        status, answer = 0, dict[str, Any]()
+        for proof in endpoint.client.proofs():
+            status, answer = await told(self._outward, question(endpoint.url, proof, bearer), endpoint.url)
+            if status != 401:  # RFC 7662 §2.3: the client itself is refused
+                break
+        if status == 200:
+            endpoint.client.accepted(proof)
         if status != 200 or type(answer.get("active")) is not bool:
             raise silent(endpoint.url, f"status {status}, error {answer.get('error')!r}"[:200])
         self._failure = ""

@@ -1,13 +1,40 @@
 """Questions to a provider or its directory that are answered with a JSON object."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 import orjson
 
 from gateway.errors import Unavailable
 from gateway.http import Ask, Outward, OutwardError
+from gateway.model import Secret
+
+
+class Proof(Protocol):
+    """What one request carries to show who asks."""
+
+    @property
+    def form(self) -> Sequence[tuple[str, str]]: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def secret(self) -> Secret | None: ...
+
+
+class Client(Protocol):
+    """The gateway as a client of the provider; there may be two secrets, so that one can be changed."""
+
+    def proofs(self) -> Sequence[Proof]:
+        """What to try, in this order; the second only when the provider refuses the first."""
+
+    def accepted(self, proof: Any) -> None:
+        """The provider took this one."""
+
+    def state(self) -> tuple[bool, str]:
+        """(ready, what there is to say of the secret)."""
 
 
 async def told(outward: Outward, ask: Ask, what: str) -> tuple[int, dict[str, Any]]:

@@ -96,7 +96,9 @@ class Provider:
         self._tokens = IdTokens(id_profile(settings, settings.login.client_id), outward)
         self._endpoints = Endpoints(settings.issuer, self._tokens.profile.key_origins, outward)
         self._directory = (
-            CachedGroups(group_source(settings.directory, settings.issuer, outward))
+            CachedGroups(
+                group_source(settings.directory, settings.issuer, outward, OAuthClient(settings.directory))
+            )
             if settings.directory is not None
             else None
         )

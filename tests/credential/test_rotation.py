@@ -198,6 +198,11 @@ CONFIG = """
 public_url = "http://127.0.0.1:9"
 [[identity.issuers]]
 issuer = "https://idp.example.com"
+name = "corp"
+[identity.issuers.introspection]
+endpoint = "https://idp.example.com/introspect"
+client_id = "asker"
+client_secret = "asker-s3cret"
 [jira]
 url = "https://jira.example.com"
 [[jira.credential]]
@@ -291,8 +296,12 @@ def test_status_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[st
     file = settings(tmp_path, table)
     assert main(["secrets", "status", "--json", "--config", str(file)]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert [row["name"] for row in told["clients"]] == ["jira.exchange", "jira.service.client"]
-    assert told["clients"][0]["in_use"].startswith("unknown")
+    assert [row["name"] for row in told["clients"]] == [
+        "corp.introspection",
+        "jira.exchange",
+        "jira.service.client",
+    ]
+    assert told["clients"][1]["in_use"].startswith("unknown")
     assert told["key"]["published"] == 2
 
     old = time.time() - 24 * 86_400

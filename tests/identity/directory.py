@@ -2,9 +2,13 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from gateway.credential.client import OAuthClient
+from gateway.http import Outward
+from gateway.identity.groups import GroupSource, group_source
 from gateway.settings.identity import Directory
 from tests.identity.server import Loopback, Request, respond
 from tests.identity.shapes import recorded
@@ -23,6 +27,8 @@ class FakeDirectory(Loopback):
         self.elsewhere = ""
         self.known: set[str] = set()
         self.accepted = "token-1"
+        self.refuses: Callable[[dict[str, str]], bool] = lambda form: False
+        """Whether the client that a form proves is none any more."""
         self.delay = 0.0
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
@@ -32,6 +38,9 @@ class FakeDirectory(Loopback):
             respond(writer, self.body or b'{"error": {}}', self.status or 200)
         elif request.method == "POST" and request.path.endswith("/token"):
             self.tokens.append({name: value[0] for name, value in parse_qs(request.body.decode()).items()})
+            if self.refuses(self.tokens[-1]):
+                respond(writer, {"error": "invalid_client"}, 401)
+                return
             self.accepted = f"token-{len(self.tokens)}"
             respond(writer, {"token_type": "Bearer", "expires_in": 3599, "access_token": self.accepted})
         elif request.headers.get("authorization") != f"Bearer {self.accepted}":
@@ -52,6 +61,11 @@ class FakeDirectory(Loopback):
             return shape["unknown"], 404
         text = json.dumps(shape["pages"][0 if self.endless else int(page)])
         return json.loads(text.replace("BASE", self.elsewhere or self.url("")).replace("USER", who)), 200
+
+
+def reader(order: Directory, issuer: str, outward: Outward) -> GroupSource:
+    """The directory of these settings."""
+    return group_source(order, issuer, outward, OAuthClient(order))
 
 
 def entra(directory: FakeDirectory) -> Directory:

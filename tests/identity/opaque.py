@@ -6,10 +6,11 @@ import time
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
+from gateway.credential.client import OAuthClient
 from gateway.http import Outward
 from gateway.identity.introspection import Endpoint, IntrospectionAuthenticator
 from gateway.identity.profiles import IssuerProfile, profile
-from gateway.model import Secret
+from gateway.settings import ClientSettings, SecretStr
 from tests.identity.server import GATEWAY, SECRET, Loopback, Request, respond
 
 GOOD = "mF_9.B5f-4+1/JqM~=="
@@ -28,6 +29,8 @@ class Asked(Loopback):
         self.status: int | None = None
         self.body: bytes | None = None
         self.delay = 0.0
+        self.refuses = False
+        """Whether a wrong secret is answered with 401; else it is a mistake of the test."""
 
     @property
     def issuer(self) -> str:
@@ -42,6 +45,9 @@ class Asked(Loopback):
             if self.status is not None or self.body is not None:
                 respond(writer, self.body or b'{"error": "server_error"}', self.status or 200)
                 return
+            if self.refuses and _pair(request) != ["gate way", SECRET]:
+                respond(writer, {"error": "invalid_client"}, 401)
+                return
             respond(writer, self.told(request))
         finally:
             self.at_once -= 1
@@ -49,8 +55,7 @@ class Asked(Loopback):
     def told(self, request: Request) -> dict[str, Any]:
         """The answer about the token of the form."""
         assert (request.method, request.path) == ("POST", "/introspect")
-        pair = base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode()
-        assert [unquote_plus(part) for part in pair.split(":")] == ["gate way", SECRET]
+        assert _pair(request) == ["gate way", SECRET]
         form = {name: value[0] for name, value in parse_qs(request.body.decode()).items()}
         assert form["token_type_hint"] == "access_token"
         self.questions.append(form["token"])
@@ -73,7 +78,13 @@ class Asked(Loopback):
     def endpoint(self, **changes: Any) -> Endpoint:
         """Its place in the settings."""
         known: IssuerProfile = profile("rfc9068", issuer=self.issuer, audience=GATEWAY, **changes)
-        return Endpoint(known, self.url("/introspect"), "gate way", Secret(SECRET))
+        settings = ClientSettings(client_id="gate way", client_secret=SecretStr(SECRET))
+        return Endpoint(known, self.url("/introspect"), OAuthClient(settings))
+
+
+def _pair(request: Request) -> list[str]:
+    pair = base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode()
+    return [unquote_plus(part) for part in pair.split(":")]
 
 
 def guard(outward: Outward, *asked: Asked, **changes: Any) -> IntrospectionAuthenticator:

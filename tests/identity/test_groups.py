@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from gateway import clock, limits
+from gateway.credential.client import OAuthClient
 from gateway.errors import ConfigError, Unauthenticated, Unavailable
 from gateway.http import Outward
 from gateway.identity.groups import GroupSource, group_source
@@ -18,8 +19,9 @@ from gateway.identity.jwks import key_ring
 from gateway.identity.roles import RoleTable
 from gateway.identity.tokens import TokenAuthenticator
 from gateway.model import Bearer, Person
+from gateway.settings import SecretStr
 from gateway.settings.identity import RoleRule
-from tests.identity.directory import FakeDirectory, entra, google
+from tests.identity.directory import FakeDirectory, entra, google, reader
 from tests.identity.server import Idp, private_key
 from tests.identity.shapes import claims, reading, recorded, signed
 
@@ -47,7 +49,7 @@ def pem() -> str:
 def source(request: pytest.FixtureRequest, directory: FakeDirectory, outward: Outward) -> GroupSource:
     """Each of the two."""
     order = entra(directory) if request.param == "entra" else google(directory, pem())
-    return group_source(order, directory.url("/tenant/v2.0"), outward)
+    return reader(order, directory.url("/tenant/v2.0"), outward)
 
 
 def gate(idp: Idp, outward: Outward, directory: FakeDirectory | None) -> TokenAuthenticator:
@@ -56,7 +58,7 @@ def gate(idp: Idp, outward: Outward, directory: FakeDirectory | None) -> TokenAu
     one = reading("entra", jwks_uri=idp.url("/jwks"), roles=RoleTable([rule]))
     directories = {}
     if directory is not None:
-        asked = group_source(entra(directory), directory.url("/tenant/v2.0"), outward)
+        asked = reader(entra(directory), directory.url("/tenant/v2.0"), outward)
         directories[one.issuer] = CachedGroups(asked)
     return TokenAuthenticator([one], key_ring([one], outward), directories=directories)
 
@@ -106,7 +108,7 @@ async def test_a_program_is_in_no_directory_of_people(
 ) -> None:
     """Nobody is asked about it, and its groups are those of its token."""
     one = reading("keycloak", jwks_uri=idp.url("/jwks"))
-    asked = CachedGroups(group_source(google(directory, pem()), one.issuer, outward))
+    asked = CachedGroups(reader(google(directory, pem()), one.issuer, outward))
     asking = TokenAuthenticator([one], key_ring([one], outward), directories={one.issuer: asked})
     program = Bearer(signed(idp, "keycloak", "program", email=EMAIL, email_verified=True))
     assert (await asking.authenticate(program)).service
@@ -195,7 +197,7 @@ async def test_our_token_stays_at_the_directory(outward: Outward, directory: Fak
     """A next page somewhere else is not followed."""
     async with FakeDirectory() as other:
         directory.elsewhere = other.url("")
-        source = group_source(entra(directory), directory.url("/tenant/v2.0"), outward)
+        source = reader(entra(directory), directory.url("/tenant/v2.0"), outward)
         with pytest.raises(Unavailable):
             await source.groups(ANA)
         assert other.connections == 0
@@ -233,7 +235,7 @@ async def test_an_answer_of_another_form_is_none(
 
 async def test_google_is_asked_in_an_administrators_name(outward: Outward, directory: FakeDirectory) -> None:
     """A signed assertion, read-only scope; by the verified address, or by Google's own id of the person."""
-    source = group_source(google(directory, pem()), "https://kc.test", outward)
+    source = reader(google(directory, pem()), "https://kc.test", outward)
     assert await source.groups(ANA)
     assert await source.groups(Person("https://accounts.google.com", "108"))
     assert [f"userKey={who}" in path for who, path in zip(
@@ -250,7 +252,7 @@ async def test_google_cannot_be_asked_without_a_verified_address(
     outward: Outward, directory: FakeDirectory
 ) -> None:
     """A claim that anybody may have set does not borrow somebody's groups."""
-    source = group_source(google(directory, pem()), "https://kc.test", outward)
+    source = reader(google(directory, pem()), "https://kc.test", outward)
     with pytest.raises(Unauthenticated):
         await source.groups(Person("https://kc.test", "ana", None))
     assert not directory.asked
@@ -258,7 +260,7 @@ async def test_google_cannot_be_asked_without_a_verified_address(
 
 async def test_somebody_in_no_group_has_none(outward: Outward, directory: FakeDirectory) -> None:
     """Google then leaves the list out."""
-    source = group_source(google(directory, pem()), "https://kc.test", outward)
+    source = reader(google(directory, pem()), "https://kc.test", outward)
     await source.groups(ANA)
     directory.body = json.dumps(recorded("google_groups")["none"]).encode()
     assert frozenset() == await source.groups(ANA)
@@ -283,10 +285,39 @@ def test_google_settings_that_cannot_work(
     fields = {**google(directory, pem()).model_dump(), **changes}
     order = google(directory, pem()).__class__.model_validate(fields)
     with pytest.raises(ConfigError, match=told):
-        group_source(order, "https://kc.test", outward)
+        reader(order, "https://kc.test", outward)
 
 
 def test_entra_needs_a_client(outward: Outward, directory: FakeDirectory) -> None:
     """Named at start."""
     with pytest.raises(ConfigError, match="client_id"):
-        group_source(entra(directory).model_copy(update={"client_id": ""}), "https://as.test", outward)
+        reader(entra(directory).model_copy(update={"client_id": ""}), "https://as.test", outward)
+
+
+async def test_a_directorys_next_secret_is_used_when_the_first_is_refused(
+    outward: Outward, directory: FakeDirectory
+) -> None:
+    """A secret is changed at Entra without a moment at which groups cannot be read; the good one comes first then."""
+    order = entra(directory).model_copy(update={"next_client_secret": SecretStr("n3xt")})
+    client = OAuthClient(order)
+    source = group_source(order, directory.url("/tenant/v2.0"), outward, client)
+    directory.known = {OID}
+    directory.refuses = lambda form: form["client_secret"] == "s3cret"
+    assert await source.groups(ANA)
+    assert [form["client_secret"] for form in directory.tokens] == ["s3cret", "n3xt"]
+    assert client.in_use() == "next"
+
+
+async def test_googles_next_key_is_used_when_the_first_was_withdrawn(
+    outward: Outward, directory: FakeDirectory
+) -> None:
+    """The whole JSON file of the next key: each assertion names its own."""
+    order = google(directory, pem())
+    following = json.loads(order.client_secret.get_secret_value()) | {"private_key_id": "k2"}
+    order = order.model_copy(update={"next_client_secret": SecretStr(json.dumps(following))})
+    directory.known = {EMAIL}
+    directory.refuses = lambda form: (
+        b'"k1"' in base64.urlsafe_b64decode(form["assertion"].split(".")[0] + "==")
+    )
+    assert await reader(order, "https://kc.test", outward).groups(ANA)
+    assert len(directory.tokens) == 2

@@ -3,24 +3,27 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gateway import clock, limits
+from gateway.credential.client import OAuthClient
 from gateway.errors import Unauthenticated, Unavailable
 from gateway.http import Outward
 from gateway.identity.composite import EveryToken
-from gateway.identity.introspection import opaque
+from gateway.identity.introspection import IntrospectionAuthenticator, opaque
 from gateway.identity.jwks import key_ring
 from gateway.identity.profiles import profile
 from gateway.identity.roles import RoleTable
 from gateway.identity.tokens import TokenAuthenticator
 from gateway.model import Bearer
+from gateway.settings import ClientSettings, SecretStr
 from gateway.settings.identity import RoleRule
 from tests.identity.hostile import HOSTILE, Forge
 from tests.identity.opaque import GOOD, Asked, guard
-from tests.identity.server import GATEWAY, Idp
+from tests.identity.server import GATEWAY, SECRET, Idp
 
 TOKEN = Bearer(GOOD)
 
@@ -275,3 +278,35 @@ async def test_each_kind_goes_its_way(idp: Idp, asked: Asked, outward: Outward) 
 def test_what_may_be_asked_about(token: str, may: bool) -> None:
     """The form of a bearer (RFC 6750 §2.1), and not that of a JWT."""
     assert may is opaque(token)
+
+
+async def test_no_answer_in_time_shows_in_readyz(
+    asked: Asked, outward: Outward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the next question is answered."""
+    gate = guard(outward, asked)
+    assert gate.state()[0]
+    monkeypatch.setattr(limits, "INTROSPECTION_SECONDS", 0.05)
+    asked.delay = 5.0
+    with pytest.raises(Unavailable):
+        await gate.authenticate(TOKEN)
+    assert not gate.state()[0] and "in time" in gate.state()[1]
+    monkeypatch.setattr(limits, "INTROSPECTION_SECONDS", 5.0)
+    asked.delay = 0.0
+    await gate.authenticate(TOKEN)
+    assert gate.state()[0]
+
+
+async def test_the_next_secret_is_used_when_the_first_is_refused(asked: Asked, outward: Outward) -> None:
+    """A secret is changed at the provider without a moment at which nobody gets in; `/readyz` says what to do."""
+    settings = ClientSettings(
+        client_id="gate way", client_secret=SecretStr("old"), next_client_secret=SecretStr(SECRET)
+    )
+    endpoint = replace(asked.endpoint(), client=OAuthClient(settings))
+    gate = IntrospectionAuthenticator([endpoint], outward)
+    asked.refuses = True
+    assert (await gate.authenticate(TOKEN)).subject == "ana"
+    assert "the next secret is in use" in gate.state()[1]
+    asked.refuses = False  # asserts that the good one comes first
+    asked.tokens["another"] = {"sub": "bo"}
+    assert (await gate.authenticate(Bearer("another"))).subject == "bo"

@@ -11,6 +11,7 @@ from typing import Protocol
 from gateway import limits
 from gateway.errors import Unauthenticated
 from gateway.http import Outward
+from gateway.identity.wire import Client
 from gateway.model import Person
 from gateway.settings.identity import Directory
 
@@ -22,9 +23,9 @@ class GroupSource(Protocol):
         """Names of all groups of that person, as a token would have them."""
 
 
-def group_source(order: Directory, issuer: str, outward: Outward) -> GroupSource:
-    """The directory of the settings. Raises `ConfigError`."""
-    source: GroupSource = import_module(f"{__name__}.{order.source}").build(order, issuer, outward)
+def group_source(order: Directory, issuer: str, outward: Outward, client: Client) -> GroupSource:
+    """The directory of the settings, read as `client`. Raises `ConfigError`."""
+    source: GroupSource = import_module(f"{__name__}.{order.source}").build(order, issuer, outward, client)
     return source
 
 

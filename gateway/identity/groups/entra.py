@@ -12,8 +12,8 @@ from gateway import limits
 from gateway.errors import ConfigError
 from gateway.http import Outward
 from gateway.identity.groups import too_many
-from gateway.identity.groups.access import DirectoryAccess
-from gateway.identity.wire import silent
+from gateway.identity.groups.access import DirectoryAccess, Order
+from gateway.identity.wire import Client, Proof, silent
 from gateway.model import Person
 from gateway.settings.identity import Directory
 
@@ -23,31 +23,25 @@ PAGE = 999
 """members of one page: Graph's maximum."""
 
 
-def build(order: Directory, issuer: str, outward: Outward) -> "EntraGroups":
+def build(order: Directory, issuer: str, outward: Outward, client: Client) -> "EntraGroups":
     """The directory of the tenant that `issuer` names. Raises `ConfigError`."""
     if not order.client_id:
         raise ConfigError(
             [f"identity.issuers.directory ({issuer}): `client_id` is missing. Add the client's id."]
         )
-    return EntraGroups(order, issuer, outward)
+    return EntraGroups(order, issuer, outward, client)
 
 
 class EntraGroups:
     """A `GroupSource`."""
 
-    def __init__(self, order: Directory, issuer: str, outward: Outward) -> None:
+    def __init__(self, order: Directory, issuer: str, outward: Outward, client: Client) -> None:
         self._base = order.endpoint or GRAPH
         self._outward = outward
         place = urlsplit(issuer)
         tenant = place.path.strip("/").split("/")[0]
         login = LOGIN if place.hostname == "sts.windows.net" else f"{place.scheme}://{place.netloc}"
-        form = [
-            ("grant_type", "client_credentials"),
-            ("client_id", order.client_id),
-            ("client_secret", order.client_secret.get_secret_value()),
-            ("scope", f"{GRAPH}/.default"),
-        ]
-        self._access = DirectoryAccess(outward, f"{login}/{tenant}/oauth2/v2.0/token", lambda: form)
+        self._access = DirectoryAccess(outward, f"{login}/{tenant}/oauth2/v2.0/token", client, _order)
 
     async def groups(self, person: Person) -> frozenset[str]:
         """Object ids of the groups, the nested ones as well. Raises `Unavailable`, `Unauthenticated`."""
@@ -73,6 +67,11 @@ class EntraGroups:
         if not isinstance(following, str) or not following.startswith(f"{self._base}/v1.0/"):
             raise silent(self._base, "the next page is somewhere else")
         return following
+
+
+def _order(proof: Proof) -> Order:
+    form = [("grant_type", "client_credentials"), ("scope", f"{GRAPH}/.default"), *proof.form]
+    return form, proof.headers
 
 
 def _ids(told_here: dict[str, Any], base: str) -> set[str]:

@@ -13,9 +13,9 @@ from gateway import clock, limits
 from gateway.errors import ConfigError, Unauthenticated
 from gateway.http import Outward
 from gateway.identity.groups import too_many
-from gateway.identity.groups.access import DirectoryAccess, Pairs
+from gateway.identity.groups.access import DirectoryAccess, Order
 from gateway.identity.profiles import trusted
-from gateway.identity.wire import silent
+from gateway.identity.wire import Client, Proof, silent
 from gateway.jose import rs256
 from gateway.model import Person
 from gateway.settings.identity import Directory
@@ -27,33 +27,31 @@ PAGE = 200
 """groups of one page: Google's maximum."""
 
 
-def build(order: Directory, issuer: str, outward: Outward) -> "GoogleGroups":
+def build(order: Directory, issuer: str, outward: Outward, client: Client) -> "GoogleGroups":
     """The directory that the service account may read. Raises `ConfigError`."""
-    problems = []
+    problems, key = [], dict[str, str]()
     try:
-        key = json.loads(order.client_secret.get_secret_value())
-        email, token_uri, pem = key["client_email"], key["token_uri"], key["private_key"]
-        rs256({}, pem)
-        if not isinstance(email, str) or not trusted(token_uri):
+        key = _key(order.client_secret.get_secret_value())
+        if not isinstance(key["client_email"], str) or not trusted(key["token_uri"]):
             problems.append("`client_secret` names no account or no https token address")
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except ValueError:
         problems.append("`client_secret` is not the JSON key file of a service account")
     if not order.subject:
         problems.append("`subject` is missing: the administrator in whose name the service account asks")
     if problems:
         raise ConfigError([f"identity.issuers.directory ({issuer}): {problem}." for problem in problems])
-    return GoogleGroups(order, key, outward)
+    return GoogleGroups(order, key["token_uri"], outward, client)
 
 
 class GoogleGroups:
     """A `GroupSource`."""
 
-    def __init__(self, order: Directory, key: dict[str, str], outward: Outward) -> None:
+    def __init__(self, order: Directory, token_uri: str, outward: Outward, client: Client) -> None:
         self._base = order.endpoint or DIRECTORY
         self._outward = outward
         self._administrator = order.subject
-        self._key = key
-        self._access = DirectoryAccess(outward, key["token_uri"], self._assertion)
+        self._token_uri = token_uri
+        self._access = DirectoryAccess(outward, token_uri, client, self._assertion)
 
     async def groups(self, person: Person) -> frozenset[str]:
         """Addresses of the groups. Raises `Unavailable`, `Unauthenticated`."""
@@ -80,19 +78,36 @@ class GoogleGroups:
             f"{self._base}/admin/directory/v1/groups?{urlencode(query)}", self._base
         )
 
-    def _assertion(self) -> Pairs:
+    def _assertion(self, proof: Proof) -> Order:
         """Google identity documentation, "Using OAuth 2.0 for server to server applications"."""
+        assert proof.secret is not None
+        try:
+            key = _key(proof.secret.reveal())
+        except ValueError:
+            raise silent(self._token_uri, "a changed key file is not that of a service account") from None
         now = int(clock.wall())
         claims = {
-            "iss": self._key["client_email"],
+            "iss": key["client_email"],
             "sub": self._administrator,
             "scope": SCOPE,
-            "aud": self._key["token_uri"],
+            "aud": self._token_uri,
             "iat": now,
             "exp": now + 600,
         }
-        signed = rs256(claims, self._key["private_key"], kid=self._key.get("private_key_id", ""))
-        return [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", signed)]
+        signed = rs256(claims, key["private_key"], kid=key.get("private_key_id", ""))
+        return [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", signed)], {}
+
+
+def _key(text: str) -> dict[str, str]:
+    """The key file of a service account. Raises ValueError."""
+    try:
+        key: dict[str, str] = json.loads(text)
+        rs256({}, key["private_key"])
+        if not {"client_email", "token_uri"} <= key.keys():
+            raise ValueError("not all members are there")
+    except (TypeError, KeyError, AttributeError) as wrong:
+        raise ValueError("not a key file") from wrong
+    return key
 
 
 def _addresses(told_here: dict[str, Any], base: str) -> set[str]:
