@@ -15,6 +15,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from gateway import __version__
+from gateway.assistants import Assistants, own_keys
 from gateway.audit.keys import digest_key, signing_key
 from gateway.audit.log import SqliteAuditLog
 from gateway.audit.trail import Recorder
@@ -60,8 +61,13 @@ class Gateway:
         self.keys = self._keys()
         self.database = Database(settings.database.url.get_secret_value())
         self.revocations = Revocations(self.database, self._cut_off)
+        access = own_keys(settings)
         self.providers = Providers(
-            settings, self.outward, self.revocations, client_keys=self.keys
+            settings,
+            self.outward,
+            self.revocations,
+            access.public if access else None,
+            client_keys=self.keys,
         )
         self.vault = vault_from(settings, self.outward, self.database)
         shared = settings.store.url.get_secret_value()
@@ -71,7 +77,8 @@ class Gateway:
             if self.vault is not None
             else None
         )
-        entrance = Entrance(settings, self.keys)
+        entrance = Entrance(settings, self.keys, self.outward)
+        self.assistants = self._assistants(access, entrance)
         common = Common(
             settings,
             self.outward,
@@ -82,6 +89,7 @@ class Gateway:
             self.keys,
             address=entrance.address,
             refresher=self.refresher,
+            chain=self.assistants.chain if self.assistants is not None else None,
         )
         self.sites = [Site(common, path, site) for path, site in site_paths(settings).items()]
         self.signin = self._signin(entrance)
@@ -116,13 +124,33 @@ class Gateway:
 
     def _signin(self, entrance: Entrance) -> SignIn | None:
         """The pages for people."""
-        return entrance.pages(
-            outward=self.outward,
+        pages = entrance.pages(
             store=self.store,
             vault=self.vault,
             sites=[site.linked for site in self.sites if site.linked is not None],
             events=self.audit.event,
             check=self.revocations.check,
+            arrivals=self.assistants.authorize if self.assistants is not None else None,
+        )
+        if self.assistants is not None and pages is not None:
+            self.assistants.authorize.joined(pages.login)
+        return pages
+
+    def _assistants(self, access: ClientKeys | None, entrance: Entrance) -> Assistants | None:
+        """Our authorization server; None where assistants sign in at the provider itself."""
+        if access is None:
+            return None
+        return Assistants(
+            self.settings,
+            access,
+            providers=entrance.providers,
+            refresher=self.refresher,
+            database=self.database,
+            store=self.store,
+            guard=entrance.guard,
+            revocations=self.revocations,
+            events=self.audit.event,
+            sites={path: site.name for path, site in site_paths(self.settings).items()},
         )
 
     def _audit(self) -> tuple[SqliteAuditLog, Recorder]:
@@ -151,6 +179,8 @@ class Gateway:
         routes = jwks_routes(self.keys.jwks) | self._events()
         if self.signin is not None:
             routes |= self.signin.routes()
+            if self.assistants is not None:
+                routes |= self.assistants.routes(self.signin.shell)
         for site in reversed(self.sites):  # the first one's metadata also stands at the root
             routes |= site.metadata()
         parts = {
@@ -203,6 +233,8 @@ class Gateway:
                 await parts.enter_async_context(_background(self.vault.watch()))
             if self.refresher is not None:  # stops first, while all that it needs is there
                 await parts.enter_async_context(self.refresher)
+            if self.assistants is not None:
+                await parts.enter_async_context(self.assistants.running())
         except ConfigError as wrong:
             self.stopped_by = wrong
             raise

@@ -18,7 +18,7 @@ from gateway.model import Caller, Secret
 from gateway.settings import Issuer
 from gateway.signin.compose import SignIn, address_for
 from gateway.signin.hint import Hints
-from gateway.signin.login import CALLBACK
+from gateway.signin.login import CALLBACK, Arrivals
 from gateway.signin.provider import Provider
 from gateway.signin.sessions import Session
 from gateway.signin.sites import LinkedSite
@@ -30,11 +30,15 @@ from gateway.transport.web import Guard
 class Entrance:
     """What is needed of the settings to make the pages; `address` is for the endpoints of all sites."""
 
-    def __init__(self, settings: Settings, keys: ClientKeys) -> None:
+    def __init__(self, settings: Settings, keys: ClientKeys, outward: Outward) -> None:
         self._settings = settings
-        self._keys = keys
-        self._logins = [one for one in settings.identity.issuers if one.login is not None]
-        self._hints = Hints(*_secrets(self._logins, keys)) if self._logins else None
+        logins = [one for one in settings.identity.issuers if one.login is not None]
+        back = settings.server.public_url + CALLBACK
+        self.providers = [Provider(one, outward, redirect_uri=back, keys=keys) for one in logins]
+        """Where people sign in through their browser."""
+        server = settings.server
+        self.guard = Guard(server.public_url, server.allowed_hosts, server.allowed_origins)
+        self._hints = Hints(*_secrets(logins, keys)) if logins else None
 
     @property
     def address(self) -> Address:
@@ -44,12 +48,12 @@ class Entrance:
     def pages(
         self,
         *,
-        outward: Outward,
         store: Store,
         vault: Vault | None,
         sites: Sequence[LinkedSite],
         events: Events,
         check: Callable[[Caller], None],
+        arrivals: Arrivals | None = None,
     ) -> SignIn | None:
         """The pages; None when nobody can sign in by a browser. Raises `ConfigError` when somebody must.
 
@@ -69,17 +73,15 @@ class Entrance:
         server = self._settings.server
         return SignIn(
             public_url=server.public_url,
-            guard=Guard(server.public_url, server.allowed_hosts, server.allowed_origins),
-            providers=[
-                Provider(one, outward, redirect_uri=server.public_url + CALLBACK, keys=self._keys)
-                for one in self._logins
-            ],
+            guard=self.guard,
+            providers=self.providers,
             store=store,
             sites=sites,
             hints=self._hints,
             links=vault.of if vault is not None else _none,
             events=events,
             check=lambda session: check(_as_caller(session)),
+            arrivals=arrivals,
         )
 
 

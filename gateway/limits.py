@@ -511,3 +511,6 @@ SIGN_IN_SWEEP_SECONDS = 900.0
 
 SIGN_IN_GRANTS = 1_000_000
 """grants looked at in one such look, about 0.5 KiB each for the moment: fifty for each of 20,000 people."""
+
+FORGET_SECONDS = 86_400.0
+"""seconds between two looks for sign-ins and assistants that can be forgotten."""

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from gateway.audit.trail import Recorder
 from gateway.config import JiraSite, Settings, shipped_policies
-from gateway.credential import CredentialSource, Linking, Parts, Verify
+from gateway.credential import CredentialSource, Linking, Parts, Verify, as_they_came, nobody_signed_in
 from gateway.credential.chosen import ChosenSource, Offer
 from gateway.credential.client import OAuthClient
 from gateway.credential.keys import ClientKeys
@@ -33,16 +33,19 @@ from gateway.identity.groups import group_source
 from gateway.identity.groups.cached import CachedGroups
 from gateway.identity.introspection import Endpoint, IntrospectionAuthenticator
 from gateway.identity.jwks import key_ring
+from gateway.identity.own import OwnTokens
 from gateway.identity.profiles import SIGN_IN_ONLY, IssuerProfile, profile
 from gateway.identity.revocation import Revocations, UnlessRevoked
 from gateway.identity.roles import RoleTable
 from gateway.identity.tokens import TokenAuthenticator
 from gateway.jira.client import JiraClient
 from gateway.jira.datacenter.client import DataCenterClient
+from gateway.jose import Key
 from gateway.pipeline import Pipeline
 from gateway.policy.engine import CedarPolicy
 from gateway.settings import CredentialSettings, Issuer
 from gateway.settings.jira import SOURCES
+from gateway.signin.server.chain import Chain
 from gateway.signin.sites import LinkedSite
 from gateway.tool import Registry
 from gateway.transport.elicit import Address, as_it_is
@@ -71,11 +74,14 @@ class Providers:
         settings: Settings,
         outward: Outward,
         revocations: Revocations,
+        own: Callable[[], Mapping[str, Key]] | None = None,
         *,
         client_keys: ClientKeys | None = None,
     ) -> None:
-        """`client_keys` are those with which we prove ourselves where opaque tokens are asked about."""
+        """`own` are the keys of the tokens that we issue ourselves; None where we issue none. `client_keys` are
+        those with which we prove ourselves where opaque tokens are asked about."""
         self._client_keys = client_keys
+        self._own = own
         self._settings = settings
         self._revocations = revocations
         self._outward = outward
@@ -102,6 +108,15 @@ class Providers:
         return self._verified[path]
 
     def _composed(self, path: str) -> Authenticator:
+        if self._own is None:
+            return self._others(path)
+        address = self._settings.server.public_url
+        roles = {one.issuer: RoleTable(one.roles) for one in self._settings.identity.issuers}
+        others = self._others(path) if self.profiles(path) else None
+        return OwnTokens(address, address + path, self._own, roles, others)
+
+    def _others(self, path: str) -> Authenticator:
+        """Of the tokens that the providers issue."""
         signed = TokenAuthenticator(self.profiles(path), self.keys, directories=self._directories)
         endpoints = self._endpoints(path)
         if not endpoints:
@@ -165,6 +180,8 @@ class Common:
     keys: ClientKeys
     refresher: Refresher | None = None
     """The vault and who refreshes in it; None without a vault."""
+    chain: Chain | None = None
+    """What stands for people at their provider who signed in with us; None where nobody does."""
     address: Address = as_it_is
     """How the address of a page of ours is told to a caller."""
 
@@ -211,9 +228,9 @@ class Site:
     def metadata(self) -> dict[str, ASGIApp]:
         """RFC 9728: where to sign in for this endpoint."""
         settings = self._common.settings
-        return metadata_routes(
-            settings.server.public_url, settings.identity.issuers[0].issuer, path=self.path
-        )
+        ours = settings.server.public_url
+        issuer = ours if settings.signin.mode == "signin" else settings.identity.issuers[0].issuer
+        return metadata_routes(ours, issuer, path=self.path)
 
     def states(self) -> dict[str, State]:
         """Its parts, as `/readyz` names them."""
@@ -222,6 +239,7 @@ class Site:
 
     def _credentials(self, site: JiraSite) -> CredentialSource:
         connect_url = f"{self._common.settings.server.public_url}/connect/{site.name}"
+        chain = self._common.chain
         parts = Parts(
             outward=self._common.outward,
             site=site.name,
@@ -235,6 +253,8 @@ class Site:
             callback_url=f"{connect_url}/callback",
             events=partial(self._common.audit.event, site=site.name),
             refresher=self._common.refresher,
+            subject=chain.presented if chain is not None else as_they_came,
+            subject_token=chain.subject_token if chain is not None else nobody_signed_in,
         )
         if sum(order.linked for order in site.credential) > 1:  # their grants would share a name in the vault
             raise ConfigError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.files import Watched, kept, write_atomically
-from gateway.jose import SigningKey, new_signing_key, signing_keys
+from gateway.jose import Key, SigningKey, new_signing_key, public_key, signing_keys
 
 KEY_FILE = "client-keys.pem"
 """Its name in the folder of the record, unless set otherwise."""
@@ -34,6 +34,10 @@ class ClientKeys:
     def jwks(self) -> dict[str, Any]:
         """The public halves of all (RFC 7517 §5)."""
         return {"keys": [key.jwk() for key in self._keys.value()]}
+
+    def public(self) -> dict[str, Key]:
+        """The same by id, to verify with."""
+        return {key.kid: public_key(key.jwk()) for key in self._keys.value()}
 
     def changed_at(self) -> float:
         """Unix seconds of the last change."""

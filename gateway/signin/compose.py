@@ -1,6 +1,7 @@
 """The sign-in and connect pages of one gateway, put together; and the addresses that assistants are told."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.responses import Response
@@ -13,7 +14,7 @@ from gateway.signin.connect import Connect, Links
 from gateway.signin.cookies import Cookies
 from gateway.signin.flows import Flows
 from gateway.signin.hint import Hints
-from gateway.signin.login import HOME, Login
+from gateway.signin.login import HOME, Arrivals, Login
 from gateway.signin.provider import Provider
 from gateway.signin.sessions import Session, Sessions
 from gateway.signin.sites import LinkedSite
@@ -35,6 +36,16 @@ def address_for(hints: Hints, url: str, caller: Caller) -> str:
     return parts._replace(query=urlencode(query)).geturl()
 
 
+class Room(Protocol):
+    """Pages of their own beside the sign-in and the connections."""
+
+    def pages_of_ours(self) -> Iterable[str]:
+        """Those to which a sign-in may lead."""
+
+    def routes(self, shell: Shell) -> dict[str, ASGIApp]:
+        """The app of each path."""
+
+
 class SignIn:
     """All pages. `check` raises `Unauthenticated` for a session that was cut off."""
 
@@ -50,10 +61,14 @@ class SignIn:
         links: Links,
         events: Events,
         check: Callable[[Session], None] = lambda session: None,
+        arrivals: Arrivals | None = None,
+        rooms: Sequence[Room] = (),
     ) -> None:
+        """`arrivals` goes on for those who sign in because an assistant asked."""
+        self._rooms = rooms
         cookies, flows = Cookies(public_url), Flows(store)
         self.sessions = Sessions(store, check)
-        self._shell = Shell(guard, cookies, self.sessions, store)
+        self.shell = Shell(guard, cookies, self.sessions, store)
         self._connect = Connect(
             sites,
             issuers=[provider.issuer for provider in providers],
@@ -63,20 +78,27 @@ class SignIn:
             links=links,
             events=events,
         )
-        self._login = Login(
+        self.login = Login(
             providers,
             public_url=public_url,
             flows=flows,
             sessions=self.sessions,
             cookies=cookies,
             events=events,
-            pages_of_ours=self._connect.pages_of_ours(),
+            pages_of_ours=[
+                *self._connect.pages_of_ours(),
+                *(page for room in rooms for page in room.pages_of_ours()),
+            ],
+            arrivals=arrivals,
         )
 
     def routes(self) -> dict[str, ASGIApp]:
         """The app of each path."""
-        style = {pages.STYLE: self._shell.page(_style)}
-        return style | self._login.routes(self._shell) | self._connect.routes(self._shell)
+        style = {pages.STYLE: self.shell.page(_style)}
+        found = style | self.login.routes(self.shell) | self._connect.routes(self.shell)
+        for room in self._rooms:
+            found |= room.routes(self.shell)
+        return found
 
 
 async def _style(visit: Visit) -> Response:

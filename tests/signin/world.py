@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,12 +17,14 @@ from gateway.errors import Unauthenticated, Unavailable
 from gateway.http import Outward
 from gateway.model import Account, Caller, Person, Secret
 from gateway.settings import Issuer
-from gateway.signin.compose import SignIn, address_for
+from gateway.signin.compose import Room, SignIn, address_for
+from gateway.signin.connect import Links
 from gateway.signin.hint import Hints
 from gateway.signin.login import CALLBACK
 from gateway.signin.provider import Provider
 from gateway.signin.sessions import Session
 from gateway.signin.sites import LinkedSite
+from gateway.store import Store
 from gateway.transport.web import Guard, create_web
 from sandbox import idp as sandbox_idp
 from sandbox.people import PEOPLE
@@ -93,6 +95,7 @@ class Browser:
     base: str
     http: httpx2.AsyncClient
     jira: JiraServer | None = None
+    provider: str = ""
     visited: list[str] = field(default_factory=list)
 
     async def open(self, url: str, *, user: str = "ana") -> httpx2.Response:
@@ -203,9 +206,14 @@ def issuer_settings(issuer: str, name: str = "", **more: Any) -> Issuer:
 
 @asynccontextmanager
 async def world(
-    *, providers: int = 1, settings: Mapping[str, Any] | None = None, **source: Any
+    *,
+    providers: int = 1,
+    settings: Mapping[str, Any] | None = None,
+    rooms: Callable[[str, Links, Store], Sequence[Room]] = lambda url, links, store: (),
+    **source: Any,
 ) -> AsyncIterator[World]:
-    """Everything, running; `source` are settings of the Jira source, `settings` of every provider."""
+    """Everything, running; `source` are settings of the Jira source, `settings` of every provider, `rooms`
+    makes more pages."""
     async with AsyncExitStack() as stack:
         port = free_port("127.0.0.1")
         url = f"http://127.0.0.1:{port}"
@@ -239,6 +247,7 @@ async def world(
             links=partial(links, bench.vault),
             events=record,
             check=partial(check, cut_off),
+            rooms=rooms(url, partial(links, bench.vault), store),
         )
         await stack.enter_async_context(Served(create_web(signin.routes()), listen("127.0.0.1", port)))
         yield World(url, idps, people, store, bench, signin, hints, events, stack, cut_off)

@@ -6,14 +6,14 @@ hour at most.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from gateway import clock
 from gateway.credential.keys import ClientKeys
 from gateway.files import kept, write_atomically
-from gateway.jose import Key, SigningKey, new_signing_key, public_key, signing_keys
+from gateway.jose import Key, SigningKey, new_signing_key, signing_keys
 from gateway.signin.server.families import Family
 
 KEY_FILE = "access-keys.pem"
@@ -21,10 +21,19 @@ KEY_FILE = "access-keys.pem"
 
 
 class AccessTokens:
-    """Makes them. `issuer` is our public URL, byte for byte."""
+    """Makes them. `issuer` is our public URL, byte for byte; `naming` leaves of a provider's groups those that
+    mean something here: an assistant can read its token, and need not read the others."""
 
-    def __init__(self, issuer: str, keys: ClientKeys, *, seconds: int) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        keys: ClientKeys,
+        naming: Callable[[str, frozenset[str]], frozenset[str]],
+        *,
+        seconds: int,
+    ) -> None:
         self.issuer = issuer
+        self._naming = naming
         self.seconds = seconds
         self._keys = keys
 
@@ -44,7 +53,7 @@ class AccessTokens:
             "idp": head.issuer,
             "sid": head.id,
             "assurance": head.assurance,
-            "groups": sorted(facts.groups),
+            "groups": sorted(self._naming(head.issuer, facts.groups)),
         }
         more = {
             "idp_sid": facts.sid,
@@ -60,7 +69,7 @@ class AccessTokens:
 
     def keys(self) -> Mapping[str, Key]:
         """Our public keys by id."""
-        return {jwk["kid"]: public_key(jwk) for jwk in self._keys.jwks()["keys"]}
+        return self._keys.public()
 
     def jwks(self) -> dict[str, Any]:
         """The same as a key set (RFC 7517 §5)."""

@@ -9,7 +9,7 @@ what is wrong. Everybody goes to the provider each time, so each sign-in with an
 the provider of its own, and nobody is signed in here after they are there no more.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -57,7 +57,6 @@ class Authorize:
         chain: Chain,
         events: Events,
         roles: Callable[[str, frozenset[str]], frozenset[str]],
-        sites: Sequence[str],
         seconds: float,
     ) -> None:
         self._issuer = issuer
@@ -69,12 +68,11 @@ class Authorize:
         self._chain = chain
         self._events = events
         self._roles = roles
-        self._sites = sites
         self._seconds = seconds
         self._login: Login | None = None
         self._choose: Choose | None = None
 
-    def joined(self, login: Login, choose: Choose) -> None:
+    def joined(self, login: Login, choose: Choose | None = None) -> None:
         """The two know each other: a sign-in begins here, goes through `login`, and comes back here."""
         self._login, self._choose = login, choose
 
@@ -174,8 +172,9 @@ class Authorize:
         }
 
     async def _leave(self, visit: Visit, asked: Facts) -> Response:
-        assert self._login is not None and self._choose is not None
-        provider = self._choose(visit, asked["resource"])
+        assert self._login is not None
+        choose = self._choose
+        provider = choose(visit, asked["resource"]) if choose is not None else self._login.first
         if isinstance(provider, Response):
             return _shown(provider)
         query = visit.query
@@ -185,6 +184,7 @@ class Authorize:
             "acr_values": query.get("acr_values", "")[:200],
             "max_age": int(age) if age.isdecimal() and len(age) < 9 else None,
             "login_hint": query.get("login_hint", "")[:200],
+            "lasting": True,
         }
         return _shown(await self._login.leave(visit, provider, {ASKED: asked}, **wish))
 
@@ -196,7 +196,7 @@ class Authorize:
             client=client,
             redirect_uri=asked["redirect_uri"],
             scopes=family["scopes"],
-            sites=self._resources.names(asked["resource"]) or self._sites,
+            sites=self._resources.names(asked["resource"]),
             ends_at=family["expires_at"],
             flow=flow,
             action=CONSENT,
@@ -245,6 +245,7 @@ def _family(client: Client, who: SignedIn, asked: Facts, ends_at: float) -> dict
             "acr": who.acr,
             "amr": sorted(who.amr),
             "auth_time": who.auth_time,
+            "until": ends_at,
         },
     }
 

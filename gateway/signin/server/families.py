@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -51,6 +51,7 @@ class FamilyHead:
     used_at: float
     """The last sign-in or refresh."""
     expires_at: float
+    """It is over then, unless it is refreshed before and the provider's own session goes on."""
     ended: str = ""
     """Why it is over, if it is."""
 
@@ -65,6 +66,8 @@ class Facts:
     acr: str | None = None
     amr: frozenset[str] = frozenset()
     auth_time: float | None = None
+    until: float = 0.0
+    """Unix seconds at which the sign-in is over whatever the provider says; `expires_at` is never later."""
     tag_key: str = field(default="", repr=False)
 
 
@@ -139,7 +142,7 @@ class Families:
 
         None when the family ended meanwhile, or the token's time passed.
         """
-        facts = replace(facts, tag_key=family.facts.tag_key)
+        facts = replace(facts, tag_key=family.facts.tag_key, until=family.facts.until)
         for _ in range(3):  # each round somebody else was faster
             if _digest(token) == family.previous:
                 return _opened(token, family)
@@ -154,7 +157,7 @@ class Families:
                 "rotated_at": clock.wall(),
                 "successor": sealed,
                 "used_at": clock.wall(),
-                "expires_at": min(expires_at, family.head.expires_at),
+                "expires_at": expires_at,
                 "facts": _packed(facts),
             }
             if await self._swap(family, values):
@@ -216,6 +219,11 @@ class Families:
             return [_head(row) for row in connection.execute(query)]
 
         return await self._database.read(work)
+
+
+def facts_of(told: Mapping[str, Any]) -> Facts:
+    """Facts as JSON has them."""
+    return Facts(**{**told, "groups": frozenset(told["groups"]), "amr": frozenset(told["amr"])})
 
 
 def new_id() -> str:

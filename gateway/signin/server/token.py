@@ -14,6 +14,7 @@ from gateway import clock
 from gateway.credential import Events
 from gateway.errors import Unauthenticated
 from gateway.model import Caller, Secret
+from gateway.signin.idtoken import SignedIn
 from gateway.signin.server import Client, Clients, UnknownClient
 from gateway.signin.server.access import AccessTokens
 from gateway.signin.server.adapter import Hearing
@@ -21,7 +22,7 @@ from gateway.signin.server.assertion import Assertion, client_of
 from gateway.signin.server.chain import Chain, ChainBroken
 from gateway.signin.server.codes import Codes
 from gateway.signin.server.ending import Ending
-from gateway.signin.server.families import Facts, Families, Family, FamilyHead, Reused
+from gateway.signin.server.families import Facts, Families, Family, FamilyHead, Reused, facts_of
 from gateway.signin.server.form import Sent
 from gateway.signin.server.metadata import JWT_BEARER
 from gateway.signin.server.refused import OAuthError
@@ -100,8 +101,7 @@ class Token:
         if not await self._codes.use(text, told["id"]):
             await self._punished(text)
             raise OAuthError("invalid_grant", "The code was used before.")
-        said = told.pop("facts")
-        facts = Facts(**{**said, "groups": frozenset(said["groups"]), "amr": frozenset(said["amr"])})
+        facts = facts_of(told.pop("facts"))
         now = clock.wall()
         scopes = frozenset(told.pop("scopes"))
         head = FamilyHead(**told, scopes=scopes, began_at=now, used_at=now)
@@ -139,21 +139,8 @@ class Token:
             reason = over.reason if isinstance(over, ChainBroken) else "cut_off"
             await self._ending.end(head, reason)
             raise OAuthError("invalid_grant", "This sign-in is over; sign in again.") from None
-        facts = replace(
-            family.facts,
-            **{
-                name: value
-                for name, value in (
-                    ("groups", now.groups),
-                    ("email", now.email),
-                    ("acr", now.acr),
-                    ("amr", now.amr),
-                    ("auth_time", now.auth_time),
-                )
-                if value is not None
-            },
-        )
-        expires_at = min(head.expires_at, now.ends_at or head.expires_at)
+        facts = family.facts if now.who is None else _of(now.who, family.facts)
+        expires_at = min(facts.until, now.ends_at or facts.until)
         refresh = await self._families.rotate(text, family, facts, expires_at)
         if refresh is None:
             raise OAuthError("invalid_grant", "This refresh token was replaced; use the newest.")
@@ -195,3 +182,16 @@ class Token:
             self._check(caller)
         except Unauthenticated:
             raise OAuthError("invalid_grant", "This sign-in is over; sign in again.") from None
+
+
+def _of(who: SignedIn, before: Facts) -> Facts:
+    """What the provider said just now; how they signed in stays as it was where it does not say."""
+    return replace(
+        before,
+        email=who.person.email or before.email,
+        groups=who.groups,
+        sid=who.sid or before.sid,
+        acr=who.acr or before.acr,
+        amr=who.amr or before.amr,
+        auth_time=who.auth_time or before.auth_time,
+    )

@@ -1,0 +1,137 @@
+"""A gateway at which assistants sign in, an assistant, and the person's browser beside it."""
+
+import base64
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+
+import httpx2
+
+from sandbox.people import PEOPLE
+from tests.signin.world import LOGIN, Browser, browser
+from tests.world import World
+
+BACK = "http://127.0.0.1:8123/callback"
+SIGNIN = {f"GATEWAY__IDENTITY__ISSUERS__0__LOGIN__{name.upper()}": value for name, value in LOGIN.items()} | {
+    "GATEWAY__IDENTITY__ISSUERS__0__LOGIN__SCOPES": '["openid", "email", "profile", "jira:read", "jira:write"]',
+    "GATEWAY__SIGNIN__MODE": "signin",
+    "GATEWAY__DATABASE__URL": "sqlite:///data/gateway.db",
+    "GATEWAY__VAULT__KEY_SECRET": f"k1:{'A' * 43}=",
+}
+"""Settings of a gateway with an authorization server of its own, as environment variables."""
+
+
+class SigningWorld(World):
+    """The sandbox and a gateway in front of it at which assistants sign in."""
+
+    def __init__(self, *args: Any, settings: dict[str, str] | None = None, **more: Any) -> None:
+        super().__init__(*args, settings={**SIGNIN, **(settings or {})}, **more)
+
+    async def person(self) -> Browser:
+        """A fresh browser."""
+        found = await browser(self._stack, self.sandbox.gateway_url)
+        found.provider = self.sandbox.issuer
+        return found
+
+    async def assistant(self, **more: Any) -> "Assistant":
+        """A client that has registered itself."""
+        made = Assistant(self.http, self.sandbox.gateway_url)
+        await made.register(**more)
+        return made
+
+
+@dataclass
+class Assistant:
+    """A public client as most are: it registers itself, and asks with PKCE."""
+
+    http: httpx2.AsyncClient
+    base: str
+    client_id: str = ""
+    redirect_uri: str = BACK
+    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
+    state: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+
+    async def register(self, **more: Any) -> dict[str, Any]:
+        """RFC 7591."""
+        wish = {"client_name": "An assistant", "redirect_uris": [self.redirect_uri], **more}
+        reply = await self.http.post(f"{self.base}/register", json=wish)
+        assert reply.status_code == 201, reply.text
+        told: dict[str, Any] = reply.json()
+        self.client_id = told["client_id"]
+        return told
+
+    def address(self, **more: str) -> str:
+        """Where it sends the person's browser."""
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest())
+        query = {
+            "response_type": "code",
+            "client_id": self.client_id,
+            "redirect_uri": self.redirect_uri,
+            "code_challenge": challenge.rstrip(b"=").decode(),
+            "code_challenge_method": "S256",
+            "state": self.state,
+            **more,
+        }
+        return f"{self.base}/authorize?{urlencode({k: v for k, v in query.items() if v})}"
+
+    async def redeem(self, code: str, **more: str) -> httpx2.Response:
+        """The code at the token endpoint."""
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self.redirect_uri,
+            "client_id": self.client_id,
+            "code_verifier": self.verifier,
+            **more,
+        }
+        return await self.http.post(
+            f"{self.base}/token", data={name: value for name, value in form.items() if value}
+        )
+
+    async def refresh(self, token: str, **more: str) -> httpx2.Response:
+        """A refresh token at the token endpoint."""
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": token,
+            "client_id": self.client_id,
+            **more,
+        }
+        return await self.http.post(f"{self.base}/token", data=form)
+
+
+def answered(to: str) -> dict[str, str]:
+    """What the query of a redirect says."""
+    return dict(parse_qsl(urlsplit(to).query))
+
+
+async def signed_in(
+    person: Browser, address: str, *, user: str = "ana", answer: str = "allow"
+) -> httpx2.Response:
+    """Through the provider and our consent page; the answer that leads to the assistant, or a page that stops."""
+    reply = await person.get(address)
+    for _ in range(12):
+        place = urlsplit(str(reply.url))
+        ours = f"{place.scheme}://{place.netloc}" == person.base
+        if reply.is_redirect:
+            to = urljoin(str(reply.url), reply.headers["location"])
+            if urlsplit(to).netloc not in (urlsplit(person.base).netloc, urlsplit(person.provider).netloc):
+                return reply
+            reply = await person.get(to)
+        elif not ours:
+            reply = await person.fill(reply, user=user, password=PEOPLE[user].password, answer="allow")
+        elif 'action="/consent"' in reply.text:
+            reply = await person.fill(reply, "/consent", answer=answer)
+        else:
+            return reply
+    raise AssertionError(f"leads nowhere: {person.visited}")
+
+
+async def code_of(person: Browser, assistant: Assistant, *, user: str = "ana", **asked: str) -> str:
+    """The code that a sign-in ends with; state and issuer are as they must be."""
+    reply = await signed_in(person, assistant.address(**asked), user=user)
+    assert reply.is_redirect, reply.text
+    back = answered(reply.headers["location"])
+    assert back["state"] == assistant.state and back["iss"] == assistant.base, back
+    return back["code"]
