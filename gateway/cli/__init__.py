@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway import __version__
+from gateway.cli.client_arguments import add_client
 from gateway.errors import ConfigError, GatewayError
 
 GOOD, FAILED, USAGE, SETTINGS, POLICY = range(5)
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_vault(commands)
     _add_secrets(commands)
     _add_kill(commands)
+    add_client(commands, _leaf, _add_config)
     _add_session(commands)
     _add_explain(commands)
     _add_doctor(commands)
