@@ -75,12 +75,17 @@ class KeptGrants:
     ) -> None:
         """Drop what is kept of callers whom all of these fit, and keep nothing that is being obtained at the moment.
 
-        Empty fits everybody.
+        Empty fits everybody; `session` is the sign-in at the provider, or ours.
         """
         self._forgotten += 1
-        named = {"issuer": issuer, "subject": subject, "client": client, "actor": actor, "session": session}
+        named = {"issuer": issuer, "subject": subject, "client": client, "actor": actor}
         wanted = {name: value for name, value in named.items() if value}
-        self._grants.drop_if(lambda key: all(getattr(key, name) == wanted[name] for name in wanted))
+        self._grants.drop_if(
+            lambda key: (
+                all(getattr(key, name) == wanted[name] for name in wanted)
+                and (not session or session in (key.session, key.family))
+            )
+        )
 
     def __len__(self) -> int:
         return len(self._grants)

@@ -151,6 +151,16 @@ async def test_a_killed_clients_agents_or_sessions_grants_are_gone(
     assert (await bench.grant(await bench.caller(**left))).secret is other.secret
 
 
+async def test_grants_of_a_sign_in_with_us_go_by_its_name(bench: Bench) -> None:
+    """A family that is ended is named as a session is."""
+    caller = replace(await bench.caller(), family="f-1")
+    other = await bench.grant(replace(caller, family="f-2"))
+    await bench.grant(caller)
+    bench.source.forget("", "", session="f-1")
+    assert len(bench.source.kept) == 1
+    assert (await bench.grant(replace(caller, family="f-2"))).secret is other.secret
+
+
 async def test_a_revocation_that_names_nobody_drops_everything(bench: Bench) -> None:
     """Rather too much is obtained anew than too little."""
     await bench.grant()
