@@ -63,7 +63,7 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(folder: Path, **settings: Any) -> AsyncIterator[Desk]:
-    """With those settings of `signin`."""
-    async with Database(f"sqlite:///{folder}/gateway.db") as database:
+async def desk(folder: Path, url: str = "", **settings: Any) -> AsyncIterator[Desk]:
+    """With those settings of `signin`; on SQLite in that folder, unless a `url` names another database."""
+    async with Database(url or f"sqlite:///{folder}/gateway.db") as database:
         yield Desk(database, SignIn(**settings))
