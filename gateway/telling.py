@@ -24,6 +24,8 @@ from gateway.identity.revocation import Revocation
 REVOKED = "access.revoked"
 KNOWN = "access.known"
 
+UNTOLD = ("not_before", "created")
+
 Events = Callable[..., Awaitable[None]]
 """(kind, **fields) -> once this is durable in the record. Raises `Sealed`."""
 
@@ -43,7 +45,7 @@ class Telling:
         if one.number in self._heard:
             return
         self._heard.add(one.number)
-        told = {name: value for name, value in asdict(one).items() if value and name != "not_before"}
+        told = {name: value for name, value in asdict(one).items() if value and name not in UNTOLD}
         self._waiting.put_nowait((REVOKED, {"of": told.pop("kind"), **told}))
 
     async def catch_up(self, rows: Sequence[Revocation]) -> None:

@@ -14,13 +14,16 @@ from rich.text import Text
 
 from gateway import limits
 from gateway.cli import FAILED, GOOD, USAGE
+from gateway.cli.secrets import client_keys
 from gateway.config import Settings, load
+from gateway.credential.keys import ClientKeys
 from gateway.errors import ConfigError
 from gateway.http import Outward
 from gateway.identity.explain import Explanation, explain
 from gateway.identity.revocation import Revocations
 from gateway.model import Bearer
-from gateway.site import Providers, site_paths
+from gateway.providers import Providers
+from gateway.site import site_paths
 from gateway.store.sql import Database
 
 
@@ -48,9 +51,20 @@ def user(arguments: argparse.Namespace) -> int:
 
 async def _explained(settings: Settings, path: str, bearer: Bearer) -> Explanation:
     async with Outward() as outward:
-        nobody = Revocations(Database(settings.database.url.get_secret_value()))
-        providers = Providers(settings, outward, nobody)
-        return await explain(bearer, providers.profiles(path), providers.verified(path))
+        database = Database(settings.database.url.get_secret_value())
+        revocations = Revocations(database)
+        providers = Providers(settings, outward, revocations, client_keys=_keys(settings))
+        profiles, verified = providers.profiles(path), providers.verified(path)
+        if not database.exists():  # so nobody was ever cut off, and none is made for a look
+            return await explain(bearer, profiles, verified)
+        async with database:
+            return await explain(bearer, profiles, verified, revocations.against)
+
+
+def _keys(settings: Settings) -> ClientKeys | None:
+    """What we prove ourselves with where opaque tokens are asked about; they are made only where they are needed."""
+    asked = [one.introspection for one in settings.identity.issuers if one.introspection is not None]
+    return client_keys(settings) if any(one.client_auth == "private_key_jwt" for one in asked) else None
 
 
 def _token(name: str) -> Bearer:

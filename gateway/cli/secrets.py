@@ -36,7 +36,7 @@ def status(arguments: argparse.Namespace) -> int:
     settings = load(arguments.config)
     running = asyncio.run(_readyz(settings))
     rows = [_row(name, client, running) for name, client in clients(settings).items()]
-    keys = _keys(settings)
+    keys = client_keys(settings)
     age = (clock.wall() - keys.changed_at()) / DAY
     signing = {"kid": keys.signing.kid, "age_days": round(age, 1), "published": len(keys.jwks()["keys"])}
     if arguments.json:
@@ -167,7 +167,8 @@ def _key_file(settings: Settings) -> Path:
     return settings.client.key_file or settings.audit.dir / KEY_FILE
 
 
-def _keys(settings: Settings) -> ClientKeys:
+def client_keys(settings: Settings) -> ClientKeys:
+    """What the gateway signs with at providers. Raises `ConfigError`."""
     try:
         return ClientKeys(_key_file(settings))
     except (OSError, ValueError) as unusable:

@@ -4,8 +4,9 @@ For an operator with a token in hand. It goes the way that every call goes; what
 token was not verified and says so.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
 
 from gateway import clock
@@ -13,6 +14,7 @@ from gateway.errors import Unauthenticated, Unavailable
 from gateway.identity import Authenticator
 from gateway.identity.introspection import opaque
 from gateway.identity.profiles import IssuerProfile
+from gateway.identity.revocation import Revocation
 from gateway.identity.roles import Sent, sent_groups
 from gateway.jose import JoseError, Unverified, parse
 from gateway.model import Bearer, Caller
@@ -51,8 +53,19 @@ class Explanation:
     """What may not be as it was meant."""
 
 
+Against = Callable[[Caller], Awaitable[Revocation | None]]
+"""What cuts a caller off, if anything does. Raises `Unavailable`."""
+
+
+async def nothing(caller: Caller) -> None:
+    """`Against` where nobody was cut off."""
+
+
 async def explain(
-    bearer: Bearer, profiles: Sequence[IssuerProfile], authenticator: Authenticator
+    bearer: Bearer,
+    profiles: Sequence[IssuerProfile],
+    authenticator: Authenticator,
+    against: Against = nothing,
 ) -> Explanation:
     """The explanation; nothing is raised for a token that is refused."""
     try:
@@ -60,9 +73,22 @@ async def explain(
     except (Unauthenticated, Unavailable) as no:
         return _refused(bearer, profiles, no.private or no.public)
     known = next(one for one in profiles if one.issuer == caller.issuer)
-    if opaque(bearer):
-        return _accepted(caller, known, None)
-    return _accepted(caller, known, parse(bearer))
+    found = _accepted(caller, known, None if opaque(bearer) else parse(bearer))
+    try:
+        return _cut_off(found, await against(caller))
+    except Unavailable as no:
+        unknown = f"Whether they were cut off cannot be read ({no.private or no.public})."
+        return replace(found, hints=(*found.hints, unknown))
+
+
+def _cut_off(found: Explanation, by: Revocation | None) -> Explanation:
+    """The token is good, and what it stands for was ended here."""
+    if by is None:
+        return found
+    what = {"session": "the sign-in", "family": "the sign-in"}.get(by.kind, f"the {by.kind}")
+    until = " until it is lifted" if by.not_before == inf else ""
+    why = f"{what} was cut off on {clock.iso(by.created)}{until}, reason {by.reason or 'not given'}"
+    return replace(found, accepted=False, refused=why)
 
 
 def _accepted(caller: Caller, known: IssuerProfile, token: Unverified | None) -> Explanation:

@@ -38,6 +38,8 @@ class Revocation:
     reason: str = ""
     number: int = field(default=0, compare=False)
     """In the order in which they were written; 0 before it is."""
+    created: float = field(default=0.0, compare=False)
+    """Unix seconds at which it was written."""
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -70,9 +72,7 @@ class Revocations:
                 continue
             self._seen.add(row.number)
             self._last = max(self._last, row.number)
-            lifted = row.reason == LIFTED
-            before = 0.0 if lifted else self._known.get(row.key, 0.0)
-            self._known[row.key] = max(row.not_before, before)
+            self._known[row.key] = _refused_before(row, self._known.get(row.key, 0.0))
             if self._read_at > 0:  # what stood there at the start was told then
                 self._told(row)
         self._seen = {seq for seq in self._seen if seq > self._last - limits.REVOCATIONS_OVERLAP}
@@ -113,6 +113,20 @@ class Revocations:
         """Every row, in order. Raises `Unavailable`."""
         return await self._database.read(lambda connection: _rows(connection, 0))
 
+    async def against(self, caller: Caller) -> Revocation | None:
+        """The row that refuses this caller, if one does: the first. Raises `Unavailable`."""
+        keys, known = _keys(caller), dict[tuple[str, ...], float]()
+        found: dict[tuple[str, ...], Revocation] = {}
+        for row in await self.all():
+            if row.key not in keys:
+                continue
+            known[row.key] = _refused_before(row, known.get(row.key, 0.0))
+            if caller.issued_at > known[row.key]:
+                found.pop(row.key, None)  # lifted
+            elif row.reason != LIFTED:
+                found.setdefault(row.key, row)
+        return min(found.values(), key=lambda row: row.number, default=None)
+
     def _latest(self, connection: Connection) -> list[Revocation]:
         """What is new, and the rows just before: a number may be committed after a higher one."""
         return _rows(connection, self._last - limits.REVOCATIONS_OVERLAP)
@@ -152,18 +166,31 @@ def _keys(caller: Caller) -> list[tuple[str, ...]]:
     return found
 
 
+def _refused_before(row: Revocation, known: float) -> float:
+    """What was issued before is refused, from this row on; `known` is what was refused until then."""
+    return row.not_before if row.reason == LIFTED else max(row.not_before, known)
+
+
 def _rows(connection: Connection, after: int) -> list[Revocation]:
     """Those whose number is higher, in order."""
     query = select(revocations).where(revocations.columns.seq > after).order_by(revocations.columns.seq)
     return [
         Revocation(
-            row.kind, row.not_before, row.issuer, row.subject, row.session, row.client, row.reason, row.seq
+            row.kind,
+            row.not_before,
+            row.issuer,
+            row.subject,
+            row.session,
+            row.client,
+            row.reason,
+            row.seq,
+            row.created,
         )
         for row in connection.execute(query)
     ]
 
 
 def _write(connection: Connection, one: Revocation) -> None:
-    told = asdict(one)
+    told = asdict(one) | {"created": clock.wall()}
     del told["number"]
-    connection.execute(insert(revocations).values(**told, created=clock.wall()))
+    connection.execute(insert(revocations).values(**told))

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -69,6 +70,10 @@ class Database:
     def kind(self) -> str:
         """`sqlite` or `postgresql`."""
         return self._url.get_backend_name()
+
+    def exists(self) -> bool:
+        """Whether it is there: False for an SQLite file that no gateway has made yet."""
+        return self.kind != "sqlite" or Path(self._url.database or "").exists()
 
     async def start(self) -> None:
         """Connect, and bring the schema up to date. Raises `ConfigError` when either cannot be done."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from gateway import clock
 from gateway.cli import main
 from gateway.cli.explain import shown
 from gateway.http import Outward
@@ -200,3 +201,33 @@ async def test_a_site_that_is_not_there(sandbox: Sandbox, capsys: pytest.Capture
     assert await run("token", "--site", "elsewhere") == 3
     assert "sandbox" in capsys.readouterr().err
     assert await run("token", "--site", "sandbox") == 0
+
+
+async def kill(*arguments: str) -> None:
+    """The command, in the current folder."""
+    assert await asyncio.to_thread(main, ["kill", *arguments]) == 0
+
+
+async def test_who_was_cut_off_is_told_since_when_and_why(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """1; everything else is told as of a good token, and a lift lets new tokens in."""
+    keep(sandbox.token("ana"))
+    await kill("--user", "somebody")
+    assert await run("token") == 0
+    await kill("--user", "ana")
+    await kill("--client", "demo-assistant", "--keep-out")
+    capsys.readouterr()
+    assert await run("token", "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert "the user was cut off on 20" in told["refused"] and "reason killed" in told["refused"]
+    assert {one["what"]: one["value"] for one in told["said"]}["subject"] == "ana"
+
+    keep(sandbox.token("bo"))
+    assert await run("token", "--json") == 1
+    assert "the client was cut off on" in (told := json.loads(capsys.readouterr().out))["refused"]
+    assert "until it is lifted" in told["refused"]
+    await kill("--client", "demo-assistant", "--lift")
+    await asyncio.sleep(1 - clock.wall() % 1 + 0.01)  # a token of a later second
+    keep(sandbox.token("bo"))
+    assert await run("token") == 0
