@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -17,9 +18,10 @@ from gateway.doctor.clients import COLUMNS, names, profile
 from gateway.doctor.clients.by_hand import by_hand
 from gateway.doctor.clients.discover import same_resource, server_places
 from gateway.doctor.clients.replay import Replay, column, two_doors
+from gateway.doctor.clients.signing import published
 from sandbox.serve import free_port
 from sandbox.visitor import opener
-from tests.world import World
+from tests.clients.place import Place
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -27,23 +29,35 @@ FAMILIES = {
     "claude", "claude-code", "claude-app-code", "chatgpt", "vscode", "copilot-cli", "copilot-studio",
     "cursor", "gemini-cli", "codex", "mcp-remote",
 }  # fmt: skip
-HOSTED = {"claude", "chatgpt", "copilot-studio"}
-"""Their answers go to sites of their own, which the sandbox's provider does not know."""
+WAYS = sorted(
+    {(name, False) for name in FAMILIES} | {(name, True) for name in names() if profile(name).document}
+)
+"""(assistant, by its document): each as it registers itself, and with its document where it has one."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     """One gateway for all replays."""
-    async with World(tmp_path_factory.mktemp("replays")) as world:
+    async with Place(tmp_path_factory.mktemp("replays")) as world:
         yield world
 
 
-async def replayed(url: str, name: str, user: str | None = "ana", **changes: object) -> dict[str, Line]:
+async def replayed(
+    world: Place,
+    name: str,
+    user: str | None = "ana",
+    *,
+    by_document: bool = False,
+    url: str = "",
+    **changes: Any,
+) -> dict[str, Line]:
     """The lines of one replay, by what was looked at; `changes` are of the profile."""
     one = msgspec.structs.replace(profile(name), **changes)
+    document = world.document(f"/{name}.json", published(one)) if by_document else ""
     async with two_doors() as doors:
         person = opener(doors[1], user) if user else None
-        return {line.what: line async for line in Replay(one, url, doors, person).lines()}
+        replay = Replay(one, url or world.url, doors, person, document=document, by_itself=not by_document)
+        return {line.what: line async for line in replay.lines()}
 
 
 def wrong(lines: dict[str, Line]) -> list[Line]:
@@ -59,27 +73,47 @@ async def test_every_family_is_known() -> None:
         assert known.sources and known.redirects and known.body["client_name"]
 
 
-@pytest.mark.parametrize("name", sorted(FAMILIES - HOSTED))
-async def test_a25_each_assistant_signs_in_calls_and_refreshes(world: World, name: str) -> None:
+@pytest.mark.parametrize(("name", "by_document"), WAYS)
+async def test_a25_each_assistant_signs_in_calls_and_refreshes(
+    world: Place, name: str, by_document: bool
+) -> None:
     """Nothing is wrong in any step of its sequence, and every column was reached."""
-    lines = await replayed(world.url, name)
+    lines = await replayed(world, name, by_document=by_document)
     assert wrong(lines) == []
     assert {column(line) for line in lines.values()} == set(COLUMNS)
+    assert ("its document" in lines["register"].found) is by_document
 
 
-async def test_nothing_is_signed_in_without_a_person(world: World) -> None:
+async def test_a_gateway_without_a_grace_is_found(tmp_path: Path) -> None:
+    """Where the second use of a refresh token ends the family, the replay of Claude says so."""
+    async with Place(tmp_path, settings={"GATEWAY__SIGNIN__GRACE_SECONDS": "0"}) as strict:
+        lines = await replayed(strict, "claude")
+    twice = lines["refresh: twice, from two connections"]
+    assert twice.state == lines["refresh: the family lives"].state == "wrong"
+    assert "grace_seconds" in twice.do
+
+
+async def test_a_scheme_that_is_not_allowed_is_found(tmp_path: Path) -> None:
+    """The registration is refused, and the setting is named."""
+    async with Place(tmp_path, settings={"GATEWAY__SIGNIN__PRIVATE_SCHEMES": "[]"}) as strict:
+        lines = await replayed(strict, "claude-app-code")
+    [last] = wrong(lines)
+    assert last.what == "register" and "private_schemes" in last.do
+
+
+async def test_nothing_is_signed_in_without_a_person(world: Place) -> None:
     """Without one a replay ends before the sign-in, and says so."""
-    lines = await replayed(world.url, "codex", user=None)
+    lines = await replayed(world, "codex", user=None)
     assert [line.state for line in lines.values()] == ["good"] * 5 + ["note"]
     assert "--open" in list(lines.values())[-1].do
 
 
-async def test_another_resource_than_the_typed_address_ends_it(world: World) -> None:
+async def test_another_resource_than_the_typed_address_ends_it(world: Place) -> None:
     """Where an assistant compares strings, an address with a query is another resource."""
-    lines = await replayed(f"{world.url}?team=pay", "codex", same_resource="exact")
+    lines = await replayed(world, "codex", url=f"{world.url}?team=pay", same_resource="exact")
     [last] = wrong(lines)
     assert "resource" in last.what and last == list(lines.values())[-1]
-    assert wrong(await replayed(f"{world.url}?team=pay", "codex")) == []
+    assert wrong(await replayed(world, "codex", url=f"{world.url}?team=pay")) == []
 
 
 @pytest.mark.parametrize(
@@ -110,21 +144,21 @@ async def test_the_places_of_an_issuer_with_a_path() -> None:
     }
 
 
-async def test_a_person_who_is_not_let_in(world: World) -> None:
+async def test_a_person_who_is_not_let_in(world: Place) -> None:
     """What the page says is told, and the replay ends."""
     world.sandbox.idp.disabled.add("bo")
-    lines = await replayed(world.url, "codex", user="bo")
+    lines = await replayed(world, "codex", user="bo")
     world.sandbox.idp.disabled.clear()
     assert [line.what for line in wrong(lines)] == ["sign in: answer"]
 
 
-async def command(world: World, *words: str) -> int:
+async def command(world: Place, *words: str) -> int:
     """The command line, beside the gateway that this loop serves."""
     return await asyncio.to_thread(main, ["doctor", *words, "--config", str(world.folder / "gateway.toml")])
 
 
 async def test_the_command_replays_and_says_it_as_json(
-    world: World, capsys: pytest.CaptureFixture[str]
+    world: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`doctor --client NAME --user ana --json`: 0, every line, and no token in any."""
     assert await command(world, "--client", "cursor", "--user", "ana", "--json") == GOOD
@@ -135,15 +169,26 @@ async def test_the_command_replays_and_says_it_as_json(
 
 
 async def test_the_command_shows_a_table_and_its_sources(
-    world: World, capsys: pytest.CaptureFixture[str]
+    world: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without a person it goes to the sign-in; the page names what it is known from."""
-    assert await command(world, "--client", "vscode") == GOOD
+    assert await command(world, "--client", "codex") == GOOD
     out = capsys.readouterr().out
-    assert "VS Code" in out and "#278512" in out and "nobody signs in" in out
+    assert "Codex" in out and "#14419" in out and "nobody signs in" in out
 
 
-async def test_wrong_usage(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_document_that_the_gateway_cannot_fetch_is_found(world: Place) -> None:
+    """The replay says what the gateway's page says to developers."""
+    gone = world.document("/gone.json", {}).replace("gone", "nowhere")
+    async with two_doors() as doors:
+        lines = {
+            one.what: one async for one in Replay(profile("vscode"), world.url, doors, document=gone).lines()
+        }
+    [last] = wrong(lines)
+    assert last.what == "sign in: request" and "invalid_client" in last.found and "document" in last.found
+
+
+async def test_wrong_usage(world: Place, capsys: pytest.CaptureFixture[str]) -> None:
     """No name is usage; an unknown one lists those that there are; nobody's name lists the people."""
     assert await command(world) == USAGE
     assert await command(world, "--client", "netscape") == SETTINGS
@@ -153,7 +198,7 @@ async def test_wrong_usage(world: World, capsys: pytest.CaptureFixture[str]) -> 
 
 async def test_a_gateway_that_does_not_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is told as wrong, with what to do."""
-    async with World(tmp_path, serve=False) as world:
+    async with Place(tmp_path, serve=False) as world:
         assert await command(world, "--client", "codex") == FAILED
         assert "cannot connect" in capsys.readouterr().out
 

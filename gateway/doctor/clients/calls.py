@@ -1,6 +1,7 @@
 """What an assistant does with its token: calls, what it hears when the token is not good, and more scopes."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 from gateway.doctor import Line, good, note, wrong
@@ -58,21 +59,22 @@ async def call(session: Session, access: str) -> list[Line]:
         if tools
         else wrong(f"{CALL}: tools", "none is listed", "See which groups the person's roles come from.")
     ]
-    for name, arguments in (
-        ("jira_whoami", {}),
-        ("jira_search", {"jql": "updated >= -52w order by updated"}),
-    ):
-        lines.append(_answered(f"{CALL}: {name}", await session.tool(access, name, **arguments)))
+    whoami = _answered(f"{CALL}: jira_whoami", await session.tool(access, "jira_whoami"), wrong)
+    found = await session.tool(access, "jira_search", jql="updated >= -52w order by updated")
+    lines += [whoami, _answered(f"{CALL}: jira_search", found, note)]
     return [*lines, _ended(await session.tool(f"{access[:-6]}AAAAAA", "jira_whoami"))]
 
 
-def _answered(what: str, answer: Answer) -> Line:
+def _answered(what: str, answer: Answer, refusal: Callable[[str, object, str], Line]) -> Line:
+    """`refusal` makes the line of a tool that says no: everybody may ask who they are, not everybody may search."""
     result = answer.body.get("result", {})
     if answer.status == 200 and result and not result.get("isError"):
         return good(what, "answered")
     text = " ".join(str(part.get("text", "")) for part in result.get("content", []))
     if text:
-        return note(what, f"refused: {text}", "The person or the rules, not the assistant.")
+        return refusal(
+            what, f"refused: {text}", "The way to Jira, the person or the rules; not the assistant."
+        )
     return wrong(what, answer.said, "The log of the gateway says why.")
 
 

@@ -48,9 +48,9 @@ def addresses(profile: Profile) -> tuple[tuple[str, ...], str]:
     return registered, profile.uses.format_map(made) or registered[0]
 
 
-def published(profile: Profile, client_id: str) -> dict[str, Any]:
-    """Its document as it stands at `client_id`."""
-    return {**profile.body, "client_id": client_id, "redirect_uris": list(addresses(profile)[0])}
+def published(profile: Profile) -> dict[str, Any]:
+    """Its document, but for the `client_id`, which is where it stands."""
+    return {**profile.body, "redirect_uris": list(addresses(profile)[0])}
 
 
 async def register(

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from html import unescape
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,6 +11,7 @@ import orjson
 from gateway.doctor import Line, wrong
 from gateway.http import Ask, Outward, OutwardError, Reply
 
+_TAG = re.compile(r"<[^>]*>")
 _PARAMETER = re.compile(r'([a-z_]+)="([^"]*)"')
 
 
@@ -31,9 +33,11 @@ class Answer:
 
     @property
     def said(self) -> str:
-        """For people: the status, and the error of an OAuth endpoint."""
+        """For people: the status, and the error of an OAuth endpoint or what its page says to developers."""
         error = " ".join(str(self.body[name]) for name in ("error", "error_description") if name in self.body)
-        return f"status {self.status} {error}".strip()
+        page = self.reply.body.decode("utf-8", "replace").partition('id="developer"')[2]
+        text = unescape(" ".join(_TAG.sub(" ", page.partition("</section>")[0]).lstrip(" >").split()))
+        return f"status {self.status} {error or text}".strip()
 
     @property
     def challenge(self) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Assistants of other people, run against a whole gateway that signs people in itself (`make test-clients`)."""
