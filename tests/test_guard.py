@@ -6,9 +6,12 @@ import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway import limits
 from gateway import public as guard
@@ -133,6 +136,25 @@ def test_an_address_of_the_open_internet(address: str) -> None:
     assert public(address)
 
 
+def _near(place: tuple[str, int]) -> IPv4Address | IPv6Address:
+    """An address that differs from the first in its last sixteen bits at most."""
+    address = ip_address(place[0].partition("%")[0])
+    return type(address)(int(address) ^ place[1])
+
+
+@given(
+    st.one_of(
+        st.integers(0, 2**32 - 1).map(IPv4Address),
+        st.integers(0, 2**125 - 1).map(lambda low: IPv6Address(2**125 + low)),
+        st.tuples(st.sampled_from(INSIDE[:-2]), st.integers(0, 2**16)).map(_near),
+    )
+)
+def test_pitfall_11_no_address_that_python_calls_private(address: IPv4Address | IPv6Address) -> None:
+    """Our list of ranges lacks none of the library's."""
+    if public(str(address)):
+        assert address.is_global and not address.is_multicast
+
+
 @pytest.mark.parametrize("host", HOSTS)
 async def test_pitfall_11_a_host_that_is_no_public_name(host: str) -> None:
     """An address in any spelling, a name without dots, another's spelling of a name: not even looked up."""
@@ -169,6 +191,11 @@ async def test_pitfall_11_a_host_that_is_no_public_name(host: str) -> None:
 async def test_pitfall_11_only_https_at_port_443(url: str) -> None:
     """No other scheme, port or trick of spelling."""
     assert Internet().refusal(url)
+
+
+def test_the_port_rule_is_told() -> None:
+    """In a developer's words."""
+    assert Internet().refusal(f"https://{NAME}:8443/c") == "its port is not 443"
 
 
 @pytest.mark.parametrize(

@@ -329,6 +329,15 @@ async def test_keys_beside_the_document(site: Site, documents: Documents) -> Non
     assert [r.path for r in site.server.requests] == ["/client.json", "/jwks"]
 
 
+async def test_keys_in_the_clear(site: Site, documents: Documents) -> None:
+    """The same host without TLS is no place for keys, and that is the document's fault."""
+    site.changes = {
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks_uri": site.origin.replace("https", "http") + "/jwks",
+    }
+    assert type(await refusal(documents, site.id)) is UnknownClient and site.fetches == 1
+
+
 async def test_keys_that_cannot_be_had(site: Site, documents: Documents) -> None:
     """Without its keys a document is not had."""
     site.changes = {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": site.origin + "/jwks"}
