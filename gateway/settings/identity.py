@@ -98,6 +98,14 @@ class Directory(ClientSettings):
     )
 
 
+EmailDomain = Annotated[
+    str,
+    StringConstraints(
+        strict=True, to_lower=True, pattern=r"^[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+$", max_length=253
+    ),
+]
+
+
 class Issuer(Section):
     """One identity provider whose access tokens are accepted."""
 
@@ -124,6 +132,11 @@ class Issuer(Section):
         (),
         max_length=limits.ROLE_RULES,
         description="Which groups give which roles; without the table its groups give nothing.",
+    )
+    email_domains: tuple[EmailDomain, ...] = Field(
+        (),
+        description="E-mail domains of its people, for choosing among several providers at sign-in; whom a "
+        "provider names is believed whatever the domain.",
     )
     login: Login | None = Field(None, description="The client for signing people in through their browser.")
     introspection: Introspection | None = Field(None, description="For opaque tokens (RFC 7662).")
@@ -157,3 +170,11 @@ class Identity(Section):
     """Who may call."""
 
     issuers: tuple[Issuer, ...] = Field(min_length=1, description="Identity providers, one table each.")
+
+    @model_validator(mode="after")
+    def _one_home_for_each_domain(self) -> Self:
+        listed = [domain for one in self.issuers for domain in one.email_domains]
+        twice = sorted({domain for domain in listed if listed.count(domain) > 1})
+        if twice:
+            raise ValueError(f"`email_domains`: {', '.join(twice)} is listed twice; a domain leads to one")
+        return self

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from gateway.credential import Events
 from gateway.model import Caller
 from gateway.signin import pages
+from gateway.signin.choice import Choice
 from gateway.signin.connect import Connect, Links
 from gateway.signin.cookies import Cookies
 from gateway.signin.flows import Flows
@@ -63,6 +64,7 @@ class SignIn:
         check: Callable[[Session], None] = lambda session: None,
         arrivals: Arrivals | None = None,
         rooms: Sequence[Room] = (),
+        choice: Choice | None = None,
     ) -> None:
         """`arrivals` goes on for those who sign in because an assistant asked."""
         self._rooms = rooms
@@ -90,6 +92,7 @@ class SignIn:
                 *(page for room in rooms for page in room.pages_of_ours()),
             ],
             arrivals=arrivals,
+            choice=choice,
         )
 
     def routes(self) -> dict[str, ASGIApp]:

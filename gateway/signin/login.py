@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from gateway.credential import Events
 from gateway.errors import Unauthenticated
 from gateway.signin import pages
+from gateway.signin.choice import HINT, Choice
 from gateway.signin.cookies import Cookies
 from gateway.signin.flows import Facts, Flows
 from gateway.signin.idtoken import SignedIn
@@ -74,8 +75,10 @@ class Login:
         events: Events,
         pages_of_ours: Iterable[str],
         arrivals: Arrivals | None = None,
+        choice: Choice | None = None,
     ) -> None:
         """`arrivals` goes on for those who sign in because an assistant asked."""
+        self.choice = choice or Choice(providers)
         self._arrivals = arrivals
         self._providers = {provider.issuer: provider for provider in providers}
         self._public_url = public_url
@@ -99,12 +102,12 @@ class Login:
         if to not in self._pages:
             raise Refusal(400, "This address leads nowhere", "Open the address that your assistant gave you.")
         wish = {name: value for name, value in visit.query.items() if name in KEPT}
-        provider = self._chosen(visit.query.get("issuer", ""))
-        again = visit.query.get("again", "")
-        if provider is None:
-            return self._choice(to, {**wish, **({"again": "1"} if again else {})})
+        provider = self.choice.of(visit)
+        if isinstance(provider, Response):
+            return provider
         facts = {"to": f"{to}?{urlencode(wish)}" if wish else to}
-        return await self.leave(visit, provider, facts, prompt="login" if again else None)
+        asked = {"prompt": "login" if visit.query.get("again") else None, HINT: visit.query.get(HINT, "")}
+        return await self.leave(visit, provider, facts, **asked)
 
     async def leave(self, visit: Visit, provider: Provider, facts: Facts, **asked: Any) -> Response:
         """To the provider's page; `facts` are kept until the browser is back, `asked` is for `Provider.begin`."""
@@ -185,19 +188,6 @@ class Login:
     def first(self) -> Provider:
         """The first of the settings."""
         return next(iter(self._providers.values()))
-
-    def _chosen(self, issuer: str) -> Provider | None:
-        if len(self._providers) == 1:
-            return next(iter(self._providers.values()))
-        return self._providers.get(issuer)
-
-    def _choice(self, to: str, query: Mapping[str, str]) -> Response:
-        ways = "".join(
-            f"<li>{pages.link(login_address(to, query, provider.issuer), provider.name)}</li>"
-            for provider in self._providers.values()
-        )
-        lead = '<p class="lead">Choose the one that your assistant is signed in with.</p>'
-        return pages.page("Where do you sign in?", f'{lead}<ul class="choices">{ways}</ul>', None)
 
 
 def require_own_form(visit: Visit) -> None:
