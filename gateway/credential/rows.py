@@ -13,7 +13,17 @@ from gateway.credential import seal
 from gateway.credential.kek import Wrapped
 from gateway.credential.seal import Contents
 from gateway.credential.vault import LinkHead, LinkKey, TokenSet
-from gateway.store.sql import Connection, IntegrityError, and_, bindparam, delete, insert, select, update
+from gateway.store.sql import (
+    Connection,
+    IntegrityError,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 from gateway.store.tables import links
 
 UNLINKED = "unlinked"
@@ -100,12 +110,21 @@ def intents(before: float, connection: Connection) -> Sequence[LinkKey]:
 
 
 def idle(
-    refreshed_before: float, limit: int, upstreams: Collection[str] | None, connection: Connection
+    refreshed_before: float,
+    limit: int,
+    upstreams: Collection[str] | None,
+    after: LinkHead | None,
+    connection: Connection,
 ) -> Sequence[LinkHead]:
-    """Live grants that were not refreshed since, oldest first."""
-    old = _HEADS.where(links.c.refreshed_at < refreshed_before, LIVE).order_by(links.c.refreshed_at)
+    """Live grants that were not refreshed since, oldest first; those that come after `after`."""
+    order = (links.c.refreshed_at, *KEY)
+    old = _HEADS.where(links.c.refreshed_at < refreshed_before, LIVE).order_by(*order)
     if upstreams is not None:  # others would fill the page for ever
         old = old.where(links.c.upstream.in_(upstreams))
+    if after is not None:
+        key = after.key
+        there = (after.refreshed_at, key.tenant, key.issuer, key.subject, key.upstream)
+        old = old.where(tuple_(*order) > there)
     return [_head(row) for row in connection.execute(old.limit(limit))]
 
 

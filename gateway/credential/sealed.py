@@ -173,10 +173,14 @@ class SealedVault:
         return await self._database.read(partial(rows.intents, before))
 
     async def idle(
-        self, refreshed_before: float, limit: int, upstreams: Collection[str] | None = None
+        self,
+        refreshed_before: float,
+        limit: int,
+        upstreams: Collection[str] | None = None,
+        after: LinkHead | None = None,
     ) -> Sequence[LinkHead]:
         """See `Vault`."""
-        return await self._database.read(partial(rows.idle, refreshed_before, limit, upstreams))
+        return await self._database.read(partial(rows.idle, refreshed_before, limit, upstreams, after))
 
     async def _opened(self, key: LinkKey, row: Any) -> Link:
         if row.version != seal.VERSION:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from gateway import clock, limits
 from gateway.credential.pace import Pace
-from gateway.credential.vault import SIGN_IN, WAITING, Link, LinkKey, Vault
+from gateway.credential.vault import SIGN_IN, WAITING, Link, LinkHead, LinkKey, Vault
 from gateway.errors import GatewayError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,8 @@ class Tending:
         self._pace = pace
         self._problem = ""
         self._open = 0
+        self._after: LinkHead | None = None
+        """The idle grant at which the last look ended; None: it got to the end of them."""
 
     async def sweep(self) -> None:
         """For ever."""
@@ -53,11 +55,20 @@ class Tending:
         await self._drop_unconfirmed()
 
     async def tend_once(self) -> None:
-        """Refresh what was not refreshed for a month. Raises `Unavailable`."""
+        """Refresh what was not refreshed for a month. Raises `Unavailable`.
+
+        A look goes on where the last one ended: grants that cannot be unsealed, or whose provider is away, stay
+        the oldest for ever and would hold up all others.
+        """
         before = clock.wall() - self._pace.idle
         kept = tuple(name for name in self._served if not name.startswith(SIGN_IN))  # a sign-in may lapse
-        heads = await self._refresher.vault.idle(before, limits.REFRESH_TEND_LINKS, kept)
-        await self._each([head.key for head in heads], lambda link: link.refreshed_at < before)
+        begun = 0
+        while begun < limits.REFRESH_TEND_LINKS:
+            heads = await self._refresher.vault.idle(before, limits.REFRESH_TEND_LINKS, kept, self._after)
+            self._after = heads[-1] if len(heads) == limits.REFRESH_TEND_LINKS else None
+            begun += await self._each([head.key for head in heads], lambda link: link.refreshed_at < before)
+            if self._after is None:
+                return
 
     async def _drop_unconfirmed(self) -> None:
         """Tokens that waited too long for the person's word are destroyed."""
@@ -82,16 +93,20 @@ class Tending:
                 log.exception("tending linked grants")
                 self._problem = type(failed).__name__
 
-    async def _each(self, keys: Sequence[LinkKey], wanted: Callable[[Link], bool]) -> None:
+    async def _each(self, keys: Sequence[LinkKey], wanted: Callable[[Link], bool]) -> int:
+        """How many refreshes were begun; each has ended."""
         turns = asyncio.Semaphore(limits.REFRESH_AT_ONCE)
 
-        async def one(key: LinkKey) -> None:
+        async def one(key: LinkKey) -> bool:
             async with turns:
                 try:
                     link = await self._refresher.vault.read(key)
-                    if link is not None and wanted(link):
-                        await asyncio.wait([self._refresher.begin(link)])
+                    if link is None or not wanted(link):
+                        return False
+                    await asyncio.wait([self._refresher.begin(link)])
                 except GatewayError as failed:
                     log.warning("%s: %s", key, failed.private)
+                    return False
+                return True
 
-        await asyncio.gather(*(one(key) for key in keys if key.upstream in self._served))
+        return sum(await asyncio.gather(*(one(key) for key in keys if key.upstream in self._served)))

@@ -122,6 +122,10 @@ class Vault(Protocol):
         """Refreshes begun before that time whose end nobody wrote."""
 
     async def idle(
-        self, refreshed_before: float, limit: int, upstreams: Collection[str] | None = None
+        self,
+        refreshed_before: float,
+        limit: int,
+        upstreams: Collection[str] | None = None,
+        after: LinkHead | None = None,
     ) -> Sequence[LinkHead]:
-        """Live grants that were not refreshed since, oldest first."""
+        """Live grants that were not refreshed since, oldest first; those that come after `after`."""

@@ -112,10 +112,19 @@ class MemoryVault:
         return [key for key, link in self.links.items() if link.intent_at and link.intent_at < before]
 
     async def idle(
-        self, refreshed_before: float, limit: int, upstreams: Collection[str] | None = None
+        self,
+        refreshed_before: float,
+        limit: int,
+        upstreams: Collection[str] | None = None,
+        after: LinkHead | None = None,
     ) -> Sequence[LinkHead]:
-        old = [link for link in self.links.values() if link.refreshed_at < refreshed_before]
-        return [_head(o) for o in old if upstreams is None or o.key.upstream in upstreams][:limit]
+        old = [_head(link) for link in self.links.values() if link.refreshed_at < refreshed_before]
+        old = sorted((o for o in old if upstreams is None or o.key.upstream in upstreams), key=_age)
+        return [o for o in old if after is None or _age(o) > _age(after)][:limit]
+
+
+def _age(head: LinkHead) -> tuple[float, str]:
+    return head.refreshed_at, repr(head.key)
 
 
 class SimpleRefresher:

@@ -13,7 +13,7 @@ import pytest
 from gateway import clock, limits
 from gateway.credential.refresh import VaultRefresher
 from gateway.credential.renewal import TryLater
-from gateway.credential.vault import LinkKey
+from gateway.credential.vault import Link, LinkKey
 from gateway.errors import ConsentRequired, Unavailable
 from gateway.store.memory import MemoryStore
 from tests.credential.rotating import ANA, ISSUER, PACE, Crash, Mortal, World, settled, until
@@ -359,6 +359,62 @@ async def test_idle_people_are_refreshed_after_a_month() -> None:
     assert {key.subject for key, link in world.vault.links.items() if link.generation == 2} == {
         key.subject for key in idle
     }
+
+
+async def idling(world: World, count: int) -> list[LinkKey]:
+    """Grants that nobody used for more than a month, the oldest first."""
+    keys = [LinkKey(ISSUER, f"idle{n:02}", "cloud") for n in range(count)]
+    for n, key in enumerate(keys):
+        link = await world.linked(key, left=-5)
+        world.vault.links[key] = replace(link, refreshed_at=clock.wall() - (31 + count - n) * 86_400)
+    return keys
+
+
+def renewed(world: World) -> list[LinkKey]:
+    """Whose grants were refreshed."""
+    return sorted((key for key, link in world.vault.links.items() if link.generation == 2), key=str)
+
+
+async def test_grants_that_cannot_be_unsealed_hold_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More of them than one look refreshes, and the oldest: it passes over them."""
+    monkeypatch.setattr(limits, "REFRESH_TEND_LINKS", 5)
+    world = World()
+    keys = await idling(world, 20)
+    read = world.vault.read
+
+    async def unsealed(key: LinkKey) -> Link | None:
+        if key in keys[:12]:
+            raise Unavailable("x", part="vault")
+        found: Link | None = await read(key)
+        return found
+
+    monkeypatch.setattr(world.vault, "read", unsealed)
+    await world.replica()._tending.tend_once()
+    assert renewed(world) == keys[12:]
+
+
+async def test_grants_whose_refresh_fails_hold_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next look goes on behind them, and begins again when it got to the end."""
+    monkeypatch.setattr(limits, "REFRESH_TEND_LINKS", 5)
+    world = World()
+    keys = await idling(world, 12)
+    replica = world.replica()
+    begin, away = replica.begin, set(keys[:5])
+
+    async def fails() -> Link:
+        raise Unavailable("x", part="credential")
+
+    monkeypatch.setattr(
+        replica, "begin", lambda link: asyncio.create_task(fails()) if link.key in away else begin(link)
+    )
+    found = []
+    for _ in range(3):
+        await replica._tending.tend_once()
+        found.append(len(renewed(world)))
+    assert found == [0, 5, 7]
+    away.clear()
+    await replica._tending.tend_once()
+    assert renewed(world) == keys
 
 
 async def test_tending_survives_what_it_meets() -> None:

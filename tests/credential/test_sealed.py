@@ -7,7 +7,7 @@ import pytest
 from gateway import clock, limits
 from gateway.credential.sealed import SealedVault
 from gateway.credential.vault import Link, LinkKey, Vault
-from gateway.store.sql import Database, func, select
+from gateway.store.sql import Database, func, select, update
 from gateway.store.tables import links
 from tests.credential.sealing import (
     ANA,
@@ -215,8 +215,24 @@ async def test_idle_grants_are_found(vault: Vault) -> None:
     found = await vault.idle(clock.wall() - 30 * 86400, 10)
     assert [head.key for head in found] == [keys[2], keys[0]]
     assert [head.key for head in await vault.idle(clock.wall(), 1)] == [keys[2]]
+    assert [head.key for head in await vault.idle(clock.wall(), 10, after=found[0])] == [keys[0], keys[1]]
+    assert await vault.idle(clock.wall() - 30 * 86400, 10, after=found[1]) == []
     assert await vault.idle(clock.wall(), 10, ["elsewhere"]) == []
     assert len(await vault.idle(clock.wall(), 10, ["cloud", "elsewhere"])) == 3
+
+
+async def test_idle_grants_of_the_same_moment_are_paged_through(vault: Vault, database: Database) -> None:
+    """Each comes on exactly one page."""
+    now = clock.wall()
+    for n in range(7):
+        await vault.link(LinkKey(ISSUER, f"p{n}", ("cloud", "other")[n % 2], f"t{n % 3}"), "acc", tokens())
+    await database.run(lambda connection: connection.execute(update(links).values(refreshed_at=now)))
+    seen: list[LinkKey] = []
+    page = await vault.idle(now + 1, 2)
+    while page:
+        seen += [head.key for head in page]
+        page = await vault.idle(now + 1, 2, after=page[-1])
+    assert len(seen) == len(set(seen)) == 7
 
 
 async def test_of_fifty_writers_exactly_one_gets_through(vault: Vault) -> None:
