@@ -241,7 +241,7 @@ BODIES = {
     "a list": b"[]",
     "a text": b'"x"',
     "nothing": b"",
-    "a name twice": b'{"client_id": "ID", "client_id": "ID"}',
+    "a name twice": b'{"client_id": "ID", "redirect_uris": ["https://a.example/"], "client_id": "ID"}',
     "two objects": b"{}{}",
     "NaN": b'{"client_id": NaN}',
     "not UTF-8": b'{"client_id": "\xff"}',
@@ -266,7 +266,8 @@ async def test_pitfall_11_poisoned_kind(site: Site, documents: Documents, kind: 
 
 
 async def test_a07_too_large_or_compressed(site: Site, documents: Documents) -> None:
-    """5 KB, to the byte."""
+    """5 KB, to the byte; that, and 3 s, are the caps."""
+    assert (limits.CLIENT_DOCUMENT_BYTES, limits.CLIENT_DOCUMENT_SECONDS) == (5 * 1024, 3.0)
     site.body = json.dumps(site.document()).encode().ljust(limits.CLIENT_DOCUMENT_BYTES)
     assert (await documents.fetch(site.id)).client.id == site.id
     site.body += b" "
