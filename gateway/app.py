@@ -15,7 +15,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from gateway import __version__
-from gateway.assistants import Assistants, own_keys
+from gateway.assistants import Assistants, Ground, own_keys
 from gateway.audit.keys import digest_key, signing_key
 from gateway.audit.log import SqliteAuditLog
 from gateway.audit.trail import Recorder
@@ -31,8 +31,9 @@ from gateway.identity.events import SecurityEvents
 from gateway.identity.revocation import Revocation, Revocations
 from gateway.leaving import cut_off
 from gateway.pipeline import Pipeline
+from gateway.providers import Providers
 from gateway.signin.compose import SignIn
-from gateway.site import Common, Providers, Site, site_paths
+from gateway.site import Common, Site, as_it_comes, site_paths
 from gateway.store.memory import MemoryStore
 from gateway.store.redis import RedisStore
 from gateway.store.sql import Database
@@ -62,21 +63,12 @@ class Gateway:
         self.database = Database(settings.database.url.get_secret_value())
         self.revocations = Revocations(self.database, self._cut_off)
         access = own_keys(settings)
-        self.providers = Providers(
-            settings,
-            self.outward,
-            self.revocations,
-            access.public if access else None,
-            client_keys=self.keys,
-        )
+        own = access.public if access else None
+        self.providers = Providers(settings, self.outward, self.revocations, own, client_keys=self.keys)
         self.vault = vault_from(settings, self.outward, self.database)
         shared = settings.store.url.get_secret_value()
         self.store = RedisStore(shared) if shared else MemoryStore()
-        self.refresher = (
-            VaultRefresher(self.vault, self.store, events=self.audit.event)
-            if self.vault is not None
-            else None
-        )
+        self.refresher = self._refresher()
         entrance = Entrance(settings, self.keys, self.outward)
         self.assistants = self._assistants(access, entrance)
         common = Common(
@@ -90,6 +82,7 @@ class Gateway:
             address=entrance.address,
             refresher=self.refresher,
             chain=self.assistants.chain if self.assistants is not None else None,
+            seen=self.assistants.seen if self.assistants is not None else as_it_comes,
         )
         self.sites = [Site(common, path, site) for path, site in site_paths(settings).items()]
         self.signin = self._signin(entrance)
@@ -112,6 +105,11 @@ class Gateway:
             )
         self.telling.hear(one)
 
+    def _refresher(self) -> VaultRefresher | None:
+        if self.vault is None:
+            return None
+        return VaultRefresher(self.vault, self.store, events=self.audit.event)
+
     def _events(self) -> dict[str, ASGIApp]:
         """Where providers push security events, for those that may."""
         profiles = self.providers.pushing()
@@ -130,7 +128,7 @@ class Gateway:
             sites=[site.linked for site in self.sites if site.linked is not None],
             events=self.audit.event,
             check=self.revocations.check,
-            arrivals=self.assistants.authorize if self.assistants is not None else None,
+            assistants=self.assistants,
         )
         if self.assistants is not None and pages is not None:
             self.assistants.authorize.joined(pages.login)
@@ -140,11 +138,13 @@ class Gateway:
         """Our authorization server; None where assistants sign in at the provider itself."""
         if access is None:
             return None
-        return Assistants(
+        ground = Ground(
             self.settings,
             access,
             providers=entrance.providers,
             refresher=self.refresher,
+            outward=self.outward,
+            directories=self.providers.directories,
             database=self.database,
             store=self.store,
             guard=entrance.guard,
@@ -152,6 +152,7 @@ class Gateway:
             events=self.audit.event,
             sites={path: site.name for path, site in site_paths(self.settings).items()},
         )
+        return Assistants(ground)
 
     def _audit(self) -> tuple[SqliteAuditLog, Recorder]:
         place = self.settings.audit

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from functools import partial
+from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
@@ -14,13 +14,21 @@ from gateway.credential import Events
 from gateway.credential.keys import ClientKeys
 from gateway.credential.renewal import Refresher
 from gateway.errors import ConfigError, GatewayError
+from gateway.http import Outward
+from gateway.identity import Authenticator
+from gateway.identity.groups.cached import CachedGroups
 from gateway.identity.revocation import Revocation, Revocations
 from gateway.identity.roles import RoleTable
+from gateway.model import Bearer, Caller
 from gateway.public import Internet
+from gateway.signin.compose import Room
+from gateway.signin.connect import Links
 from gateway.signin.flows import Flows
 from gateway.signin.provider import Provider
 from gateway.signin.server.access import KEY_FILE, AccessTokens
 from gateway.signin.server.assertion import Assertion
+from gateway.signin.server.assistants import Administrators, ConnectPage
+from gateway.signin.server.assistants_page import Address
 from gateway.signin.server.authorize import Authorize
 from gateway.signin.server.chain import Chain
 from gateway.signin.server.clients import Registry
@@ -30,10 +38,13 @@ from gateway.signin.server.documents import Documents
 from gateway.signin.server.ending import Ending
 from gateway.signin.server.families import Families
 from gateway.signin.server.form import endpoint
-from gateway.signin.server.metadata import REGISTER, REVOKE, TOKEN, server_metadata_routes
+from gateway.signin.server.idjag import Assertions, assertion_grant
+from gateway.signin.server.metadata import JWT_BEARER, REGISTER, REVOKE, TOKEN, server_metadata_routes
+from gateway.signin.server.progress import Progress
 from gateway.signin.server.registration import Registration
 from gateway.signin.server.resources import Resources
 from gateway.signin.server.revoke import Revoke
+from gateway.signin.server.sessions_page import SignIns
 from gateway.signin.server.token import Token
 from gateway.signin.web import Shell
 from gateway.store import Store
@@ -58,81 +69,132 @@ def own_keys(settings: Settings) -> ClientKeys | None:
         ) from None
 
 
-class Assistants:
-    """The server, and what it keeps. `sites`: path of each MCP endpoint -> name of its Jira site."""
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the server stands on."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        keys: ClientKeys,
-        *,
-        providers: Sequence[Provider],
-        refresher: Refresher | None,
-        database: Database,
-        store: Store,
-        guard: Guard,
-        revocations: Revocations,
-        events: Events,
-        sites: Mapping[str, str],
-    ) -> None:
+    settings: Settings
+    keys: ClientKeys
+    providers: Sequence[Provider]
+    refresher: Refresher | None
+    outward: Outward
+    directories: Mapping[str, CachedGroups]
+    database: Database
+    store: Store
+    guard: Guard
+    revocations: Revocations
+    events: Events
+    sites: Mapping[str, str]
+    """Path of each MCP endpoint -> name of its Jira site."""
+
+
+class Assistants:
+    """The server, and what it keeps."""
+
+    def __init__(self, on: Ground) -> None:
         """Raises `ConfigError`."""
-        if not providers or refresher is None:
+        if not on.providers or on.refresher is None:
             raise ConfigError(
                 [
                     "signin.mode: people sign in at a provider with a `login` (`identity.issuers.login`), and what "
                     "it grants is kept under the key of `vault`; set both, or the mode `resource`."
                 ]
             )
-        order, issuer = settings.signin, settings.server.public_url
-        tables = {one.issuer: RoleTable(one.roles) for one in settings.identity.issuers}
-        self._paths = list(sites)
-        self._issuer, self._store = issuer, store
+        self._on, order = on, on.settings.signin
+        self._issuer = on.settings.server.public_url
+        self._tables = {one.issuer: RoleTable(one.roles) for one in on.settings.identity.issuers}
         self.internet = Internet(private_hosts=order.private_hosts, private_ca_file=order.private_ca_file)
-        self.registry = Registry(database, Documents(self.internet), order, events=events)
-        self.families = Families(database, grace=order.grace_seconds, idle=order.refresh_days * DAY)
-        self.consents = Consents(database)
-        self.chain = Chain(providers, refresher)
-        self.access = AccessTokens(issuer, keys, partial(_naming, tables), seconds=order.access_minutes * 60)
-        cut_off = partial(_cut_off, revocations)
-        self.ending = Ending(self.families, self.chain, cut_off, events)
-        codes, resources = Codes(store), Resources(issuer, {issuer + path: sites[path] for path in sites})
-        self.authorize = Authorize(
-            issuer,
-            clients=self.registry,
-            resources=resources,
-            flows=Flows(store),
-            codes=codes,
-            consents=self.consents,
-            chain=self.chain,
-            events=events,
-            roles=lambda provider, groups: tables[provider].roles(groups),
-            seconds=order.session_hours * 3600.0,
+        self.registry = Registry(on.database, Documents(self.internet), order, events=on.events)
+        self.families = Families(on.database, grace=order.grace_seconds, idle=order.refresh_days * DAY)
+        self.chain = Chain(on.providers, on.refresher)
+        self.access = AccessTokens(self._issuer, on.keys, self._naming, seconds=order.access_minutes * 60)
+        self.ending = Ending(self.families, self.chain, self._cut_off, on.events)
+        self.progress = Progress(on.store)
+        self._codes = Codes(on.store)
+        self._resources = Resources(
+            self._issuer, {self._issuer + path: name for path, name in on.sites.items()}
         )
-        self.token = Token(
+        self._assertions = self._assertion_judge()
+        self.authorize = self._authorization_endpoint()
+        self.token = self._token_endpoint()
+
+    def _assertion_judge(self) -> Assertions:
+        return Assertions(
+            self._on.settings.identity.issuers,
+            issuer=self._issuer,
+            resources=self._resources,
+            outward=self._on.outward,
+            store=self._on.store,
+            directories=self._on.directories,
+        )
+
+    def _authorization_endpoint(self) -> Authorize:
+        return Authorize(
+            self._issuer,
             clients=self.registry,
-            assertion=Assertion(store, [issuer, issuer + TOKEN]),
-            codes=codes,
+            resources=self._resources,
+            flows=Flows(self._on.store),
+            codes=self._codes,
+            consents=Consents(self._on.database),
+            chain=self.chain,
+            events=self._on.events,
+            roles=self._roles,
+            seconds=self._on.settings.signin.session_hours * 3600.0,
+            progress=self.progress,
+        )
+
+    def _token_endpoint(self) -> Token:
+        events, check = self._on.events, self._on.revocations.check
+        more = {JWT_BEARER: assertion_grant(self._assertions, self.access, check, events)}
+        return Token(
+            clients=self.registry,
+            assertion=Assertion(self._on.store, [self._issuer, self._issuer + TOKEN]),
+            codes=self._codes,
             families=self.families,
             access=self.access,
-            resources=resources,
+            resources=self._resources,
             chain=self.chain,
             ending=self.ending,
             events=events,
-            check=revocations.check,
+            check=check,
+            extensions=more if self._assertions else {},
         )
-        self._revoke = Revoke(self.token, self.families, self.access, self.ending)
-        self._registration = Registration(self.registry, order, store, guard)
-        self._guard = guard
 
     def routes(self, shell: Shell) -> dict[str, ASGIApp]:
         """The app of each path."""
+        guard, store = self._on.guard, self._on.store
+        revoke = Revoke(self.token, self.families, self.access, self.ending)
+        registration = Registration(self.registry, self._on.settings.signin, store, guard)
+        metadata = server_metadata_routes(
+            self._issuer, self._on.sites, self.access.jwks, id_jag=bool(self._assertions)
+        )
         return {
-            **server_metadata_routes(self._issuer, self._paths, self.access.jwks),
+            **metadata,
             **self.authorize.routes(shell),
-            TOKEN: endpoint(self.token.answer, self._guard, self._store),
-            REVOKE: endpoint(self._revoke.answer, self._guard, self._store),
-            REGISTER: self._registration.app,
+            TOKEN: endpoint(self.token.answer, guard, store),
+            REVOKE: endpoint(revoke.answer, guard, store),
+            REGISTER: registration.app,
         }
+
+    def rooms(self, links: Links, linked: Sequence[str]) -> list[Room]:
+        """The pages about assistants; `linked` are the names of the sites at which people connect an account."""
+        admins = Administrators(self._on.settings.signin.admin_roles, self._roles)
+        return [
+            ConnectPage(
+                [Address(name, self._issuer + path) for path, name in self._on.sites.items()],
+                links=links,
+                linked=linked,
+                progress=self.progress,
+                families=self.families,
+                registry=self.registry,
+                admins=admins,
+            ),
+            SignIns(self.families, self.ending, self.registry, self.progress, admins),
+        ]
+
+    def seen(self, inner: Authenticator) -> Authenticator:
+        """`inner`, and the check list of the Connect page hears of each call."""
+        return _Noticed(inner, self.progress)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -149,6 +211,17 @@ class Assistants:
         for head in await self.families.of(issuer, subject):
             await self.ending.end(head, reason)
 
+    def _roles(self, provider: str, groups: frozenset[str]) -> frozenset[str]:
+        return self._tables[provider].roles(groups)
+
+    def _naming(self, provider: str, groups: frozenset[str]) -> frozenset[str]:
+        """Those groups that give a role."""
+        return frozenset(group for group in groups if self._roles(provider, frozenset({group})))
+
+    async def _cut_off(self, family: str, reason: str) -> None:
+        one = Revocation("family", clock.wall(), session=family, reason=reason)
+        await self._on.revocations.add(one)
+
     async def _living(self) -> frozenset[str]:
         return frozenset(head.id for head in await self.families.living())
 
@@ -161,16 +234,24 @@ class Assistants:
                 await self.registry.forget_unused()
 
 
+class _Noticed:
+    """An `Authenticator` that notes which sign-ins are in use."""
+
+    def __init__(self, inner: Authenticator, progress: Progress) -> None:
+        self._inner = inner
+        self._progress = progress
+
+    async def authenticate(self, bearer: Bearer) -> Caller:
+        """As the authenticator inside."""
+        caller = await self._inner.authenticate(bearer)
+        await self._progress.called(caller.family)
+        return caller
+
+    def state(self) -> tuple[bool, str]:
+        """As the authenticator inside."""
+        return self._inner.state()
+
+
 async def _stopped(task: "asyncio.Task[None]") -> None:
     task.cancel()
     await asyncio.wait([task])
-
-
-async def _cut_off(revocations: Revocations, family: str, reason: str) -> None:
-    await revocations.add(Revocation("family", clock.wall(), session=family, reason=reason))
-
-
-def _naming(tables: Mapping[str, RoleTable], issuer: str, groups: frozenset[str]) -> frozenset[str]:
-    """Those groups that give a role."""
-    table = tables.get(issuer)
-    return frozenset(group for group in groups if table is not None and table.roles(frozenset({group})))

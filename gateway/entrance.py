@@ -8,6 +8,7 @@ next one is known beforehand (`next_client_secret`) for replicas that are not re
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from gateway.assistants import Assistants
 from gateway.config import Settings
 from gateway.credential import Events
 from gateway.credential.keys import ClientKeys
@@ -18,7 +19,7 @@ from gateway.model import Caller, Secret
 from gateway.settings import Issuer
 from gateway.signin.compose import SignIn, address_for
 from gateway.signin.hint import Hints
-from gateway.signin.login import CALLBACK, Arrivals
+from gateway.signin.login import CALLBACK
 from gateway.signin.provider import Provider
 from gateway.signin.sessions import Session
 from gateway.signin.sites import LinkedSite
@@ -53,7 +54,7 @@ class Entrance:
         sites: Sequence[LinkedSite],
         events: Events,
         check: Callable[[Caller], None],
-        arrivals: Arrivals | None = None,
+        assistants: Assistants | None = None,
     ) -> SignIn | None:
         """The pages; None when nobody can sign in by a browser. Raises `ConfigError` when somebody must.
 
@@ -71,6 +72,7 @@ class Entrance:
             if self._hints is None:
                 return None
         server = self._settings.server
+        links = vault.of if vault is not None else _none
         return SignIn(
             public_url=server.public_url,
             guard=self.guard,
@@ -78,10 +80,11 @@ class Entrance:
             store=store,
             sites=sites,
             hints=self._hints,
-            links=vault.of if vault is not None else _none,
+            links=links,
             events=events,
             check=lambda session: check(_as_caller(session)),
-            arrivals=arrivals,
+            arrivals=assistants.authorize if assistants is not None else None,
+            rooms=assistants.rooms(links, [site.name for site in sites]) if assistants is not None else (),
         )
 
 

@@ -15,7 +15,7 @@ from gateway.errors import ConfigError
 from gateway.http import Outward
 from gateway.identity.revocation import LIFTED, Revocation, Revocations
 from gateway.leaving import KILLED, cut_off
-from gateway.site import issuer_names
+from gateway.providers import issuer_names
 from gateway.store.sql import Database
 
 

@@ -15,8 +15,8 @@ from gateway.identity.groups import GroupSource, group_source
 from gateway.identity.jwks import IssuerKeys
 from gateway.identity.profiles import IssuerProfile
 from gateway.model import Bearer, Caller
+from gateway.providers import PATH
 from gateway.settings import ClientSettings, Issuer, Settings
-from gateway.site import PATH
 
 
 @dataclass

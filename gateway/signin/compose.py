@@ -71,14 +71,9 @@ class SignIn:
         cookies, flows = Cookies(public_url), Flows(store)
         self.sessions = Sessions(store, check)
         self.shell = Shell(guard, cookies, self.sessions, store)
+        issuers = [provider.issuer for provider in providers]
         self._connect = Connect(
-            sites,
-            issuers=[provider.issuer for provider in providers],
-            flows=flows,
-            cookies=cookies,
-            hints=hints,
-            links=links,
-            events=events,
+            sites, issuers=issuers, flows=flows, cookies=cookies, hints=hints, links=links, events=events
         )
         self.login = Login(
             providers,

@@ -18,7 +18,7 @@ from gateway.errors import ConfigError, Unauthenticated, Unavailable
 from gateway.http import Outward
 from gateway.identity.revocation import Revocations
 from gateway.model import Account, Bearer, Caller, Effect
-from gateway.site import Providers
+from gateway.providers import Providers
 from gateway.store.sql import Database
 from tests.identity.server import GATEWAY, JIRA, SECRET, Idp, Request, private_key, sign
 

@@ -29,6 +29,7 @@ from gateway.signin.server.codes import Code, Codes
 from gateway.signin.server.consents import Consents
 from gateway.signin.server.families import new_id
 from gateway.signin.server.metadata import AUTHORIZE
+from gateway.signin.server.progress import Progress
 from gateway.signin.server.refused import OAuthError
 from gateway.signin.server.resources import Resources
 from gateway.signin.server.scopes import granted
@@ -58,6 +59,7 @@ class Authorize:
         events: Events,
         roles: Callable[[str, frozenset[str]], frozenset[str]],
         seconds: float,
+        progress: Progress,
     ) -> None:
         self._issuer = issuer
         self._clients = clients
@@ -69,6 +71,7 @@ class Authorize:
         self._events = events
         self._roles = roles
         self._seconds = seconds
+        self._progress = progress
         self._login: Login | None = None
         self._choose: Choose | None = None
 
@@ -108,6 +111,7 @@ class Authorize:
         except UnknownClient as unknown:
             return _shown(consent_page.oauth_error("invalid_client", str(unknown)))
         back = asked["redirect_uri"]
+        await self._progress.asked(who.person.issuer, who.person.subject, client.id)
         if client.admission == "pending":
             return _shown(consent_page.pending(session, client, back))
         roles = self._roles(who.person.issuer, who.groups)
