@@ -97,6 +97,14 @@ def test_pitfall_13_what_two_readers_could_read_differently_is_refused(uri: str)
     assert not matches(["https://claude.ai/cb", "http://localhost/cb", "cursor://anysphere/cb"], uri)
 
 
+def test_what_is_wrong_is_named() -> None:
+    """A developer reads what to change."""
+    assert "fragment" in refusal("https://claude.ai/cb#x", SCHEMES)
+    assert "user info" in refusal("https://me@claude.ai/cb", SCHEMES)
+    assert "https" in refusal("http://corp.test/cb", SCHEMES)
+    assert str(limits.URI_CHARS) in refusal("https://claude.ai/" + "a" * limits.URI_CHARS, SCHEMES)
+
+
 @pytest.mark.parametrize("scheme", sorted(NEVER))
 def test_pitfall_13_no_setting_lets_in_what_a_browser_runs(scheme: str) -> None:
     """`javascript:` and its like, even where an operator wrote them into the list."""

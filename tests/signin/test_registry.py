@@ -3,17 +3,20 @@
 import asyncio
 import hashlib
 import math
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway import clock, limits
-from gateway.signin.server import Client, UnknownClient, assurance
+from gateway.signin.server import Client, UnknownClient, assurance, client_rows
 from gateway.signin.server.clients import Terms, Unacceptable, printable
 from gateway.signin.server.consents import Consents
 from gateway.signin.server.documents import DocumentUnavailable
+from gateway.store.sql import insert
 from tests.signin.registries import CODE, Desk, desk, document
 
 CLAUDE = "https://claude.ai/api/mcp/auth_callback"
@@ -306,6 +309,25 @@ async def test_of_many_first_sights_of_a_document_one_is_on_record(both: Desk) -
     found = await asyncio.gather(*(replicas[n % 3].find(CODE) for n in range(9)))
     assert {client.id for client in found} == {CODE}
     assert both.book.kinds == ["client.registered"]
+
+
+async def test_a09_who_was_quicker_by_a_moment_wins(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two replicas that both saw nothing and write at the same instant: one client each time, on record once."""
+    barrier = threading.Barrier(2, timeout=20)
+
+    def together(table: Any) -> Any:
+        barrier.wait()
+        return insert(table)
+
+    async with desk(tmp_path, postgres_url) as one, desk(tmp_path, postgres_url) as two:
+        monkeypatch.setattr(client_rows, "insert", together)
+        issued = await asyncio.gather(*(each.registry.register_dynamic(WISH) for each in (one, two)))
+        found = await asyncio.gather(*(each.registry.find(CODE) for each in (one, two)))
+        assert issued[0].client.id == issued[1].client.id and found[0] == found[1]
+        assert len(await one.registry.listed()) == 2
+        assert one.book.kinds + two.book.kinds == ["client.registered"] * 2
 
 
 async def test_a08_redirects_that_the_settings_no_longer_allow_are_gone(made: Desk) -> None:
