@@ -240,6 +240,39 @@ async def test_a_wrong_claim(bench: Bench, kind: str) -> None:
     assert (no.error, no.status) == ("invalid_grant", 400) and no.description.endswith(".")
 
 
+ODD: tuple[Any, ...] = (None, True, 0, -1, 1e300, 7, "", "x", "\x00", "é" * 300, [], ["x", 7], {}, {"x": []})
+
+
+async def test_whatever_an_assertion_says(bench: Bench) -> None:
+    """Every claim with every odd value: good or refused, and never another error."""
+    named = (
+        *bench.claims(),
+        "nbf",
+        "auth_time",
+        "acr",
+        "amr",
+        "sid",
+        "email",
+        "email_verified",
+        "name",
+        "act",
+    )
+    assertions, good = bench.assertions(), 0
+    header, key = {"alg": "ES256", "kid": "k", "typ": TYP}, private_key("P-256", 9)
+    for claim in named:
+        for number, value in enumerate(ODD):
+            claims = bench.claims(jti=f"{claim}-{number}") | {claim: value}
+            try:
+                text = bench.idp.sign(claims, {"typ": TYP}) if claim != "iss" else sign(header, claims, key)
+                accepted = await assertions.accept(text, CLIENT)
+            except OAuthError as no:
+                assert no.error in ("invalid_grant", "invalid_target", "invalid_scope")
+            else:
+                assert accepted.person.subject and accepted.resource in SITES
+                good += claim in ("name", "email")
+    assert good == 2 * len(ODD)
+
+
 @pytest.mark.parametrize(
     ("times", "why"),
     [
