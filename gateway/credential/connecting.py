@@ -139,6 +139,7 @@ class Connecting(ABC):
             head = await self._vault.head(key)
             await self._vault.unlink(key)
             self.forget(person.issuer, person.subject)
+            await self._refresher.changed(key)
             if head is not None:
                 await self._event("link.ended", key, account=head.account, reason="disconnected")
 
@@ -222,6 +223,7 @@ class Connecting(ABC):
             await self._alone(person, account)  # once more: two may have come at the same moment
             scopes = " ".join(sorted(tokens.scopes))
             await self._event("link.made", key, account=account.id, scopes=scopes)
+            await self._refresher.changed(key)
         except BaseException:
             if old is None:
                 await self._vault.unlink(key)

@@ -7,6 +7,7 @@ be paused beyond its end, Redis may forget it. That is what the vault's generati
 import asyncio
 import secrets
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 
 from gateway import clock
@@ -14,6 +15,8 @@ from gateway.errors import Unavailable
 from gateway.store import Store
 
 CHANNEL = "refreshed"
+CHANGED = "changed"
+"""Begins a message that tells of a link and not of a lease."""
 
 
 class Lease:
@@ -56,17 +59,33 @@ class Lease:
 
 
 class News:
-    """Wakes who waits for a lease of another process. A lost message costs one poll."""
+    """Wakes who waits for a lease of another process, and tells of links that their person changed.
+
+    A lost message costs one poll, or what is kept is used until the vault is looked at again.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._changed: list[Callable[[str], None]] = []
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
 
     async def listen(self) -> None:
         """For ever."""
         async for message in self._store.listen(CHANNEL):
-            for waiting in self._waiting.get(message.decode(errors="replace"), ()):
+            kind, _, name = message.decode(errors="replace").rpartition(":")
+            if kind == CHANGED:
+                for hears in self._changed:
+                    hears(name)
+            for waiting in self._waiting.get(name, ()):
                 waiting.set()
+
+    def heed(self, hears: Callable[[str], None]) -> None:
+        """It hears of each link that was changed, in whatever process."""
+        self._changed.append(hears)
+
+    async def changed(self, name: str) -> None:
+        """Tell every process. Raises `Unavailable`."""
+        await self._store.publish(CHANNEL, f"{CHANGED}:{name}".encode())
 
     async def wait(self, name: str, seconds: float) -> None:
         """Until there is news of that lease, or so long."""

@@ -97,6 +97,7 @@ class LinkedSource(Connecting):
         self._known: ExpiringCache[tuple[LinkKey, Version], _Known] = ExpiringCache(limits.GRANTS_CACHED)
         self._flight: SingleFlight[tuple[LinkKey, Version], _Known] = SingleFlight()
         self._forgotten = 0
+        refresher.heed(self._drop)
         for consent in terms.consents():
             refresher.serve(consent.upstream, consent.app, lasts_days=terms.lasts_days)
 
@@ -119,6 +120,11 @@ class LinkedSource(Connecting):
         self._forgotten += 1
         self._current.drop_if(lambda key: (key.issuer, key.subject) == (issuer, subject))
         self._known.drop_if(lambda known: (known[0].issuer, known[0].subject) == (issuer, subject))
+
+    def _drop(self, fits: Callable[[LinkKey], bool]) -> None:
+        """The vault is looked at again for these."""
+        self._forgotten += 1
+        self._current.drop_if(fits)
 
     def state(self) -> tuple[bool, str]:
         """Ready unless a client secret is too old: links are found out about one by one."""

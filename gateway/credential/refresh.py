@@ -12,6 +12,8 @@ Redis is away no lease can be had: what is still good is served, and nothing is 
 
 import asyncio
 import hashlib
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -55,6 +57,15 @@ class VaultRefresher:
     def serve(self, upstream: str, server: AuthorizationServer, *, lasts_days: int | None = None) -> None:
         """See `Refresher`."""
         self._upstreams[upstream] = Upstream(server, lasts_days)
+
+    def heed(self, drop: Callable[[Callable[[LinkKey], bool]], None]) -> None:
+        """See `Refresher`."""
+        self._news.heed(lambda name: drop(lambda key: _name(key) == name))
+
+    async def changed(self, key: LinkKey) -> None:
+        """See `Refresher`. When the store is away, the others notice when they look at the vault."""
+        with suppress(Unavailable):
+            await self._news.changed(_name(key))
 
     async def fresh(self, key: LinkKey) -> Link:
         """See `Refresher`."""

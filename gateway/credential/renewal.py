@@ -4,6 +4,7 @@
 `AuthorizationServer`.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from gateway.credential.vault import Link, LinkKey, TokenSet, Vault
@@ -45,6 +46,12 @@ class Refresher(Protocol):
         """Grants of that upstream are refreshed there, also with nobody present (sweeper, idle people).
 
         `lasts_days`: after so many days they end however often they are refreshed; that is noted before."""
+
+    def heed(self, drop: Callable[[Callable[[LinkKey], bool]], None]) -> None:
+        """`drop` is called with what tells the links of which nothing kept is good any more."""
+
+    async def changed(self, key: LinkKey) -> None:
+        """The person disconnected, or connected anew: every replica looks at the vault again."""
 
     async def fresh(self, key: LinkKey) -> Link:
         """The live grant with an access token that is good for a while. Raises `ConsentRequired` when there is

@@ -6,7 +6,7 @@ one of its own: of many at once, one asks.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -137,6 +137,12 @@ class SimpleRefresher:
 
     def serve(self, upstream: str, server: AuthorizationServer, *, lasts_days: int | None = None) -> None:
         self.servers[upstream] = server
+
+    def heed(self, drop: Callable[[Callable[[LinkKey], bool]], None]) -> None:
+        """It hears of everything at once: there is one process."""
+
+    async def changed(self, key: LinkKey) -> None:
+        """Whoever keeps something is asked by `forget`."""
 
     async def fresh(self, key: LinkKey) -> Link:
         link = await self._read(key)

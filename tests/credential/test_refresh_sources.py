@@ -3,11 +3,12 @@
 A person connects, calls, and goes on calling for months; nothing of it is a stand-in but the vault.
 """
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -50,6 +51,8 @@ class World:
     outward: Outward
     myself: str
     vault: MemoryVault
+    other: LinkedSource
+    """The same in another replica."""
 
     async def grant(self, refused: Grant | None = None) -> Grant:
         return await self.source.grant(GrantOrder(caller(), Effect.READ, refused))
@@ -98,8 +101,8 @@ async def connected(name: str) -> AsyncIterator[World]:
         app, tokens, base, own = _server(name, f"http://127.0.0.1:{listening.getsockname()[1]}")
         await stack.enter_async_context(Served(app, listening))
         outward = await stack.enter_async_context(Outward())
-        vault = MemoryVault()
-        refresher = await stack.enter_async_context(VaultRefresher(vault, MemoryStore(), pace=PACE))
+        vault, store = MemoryVault(), MemoryStore()
+        refresher = await stack.enter_async_context(VaultRefresher(vault, store, pace=PACE))
 
         async def whose(access: str) -> Account:
             return await JIRAS[name](outward, base).account(access)
@@ -118,6 +121,8 @@ async def connected(name: str) -> AsyncIterator[World]:
         module = import_module(f"gateway.credential.sources.{name}")
         given = {"client_id": "app", "client_secret": "secret", **own}
         source = module.build(module.Settings.model_validate(given), parts)
+        replica = await stack.enter_async_context(VaultRefresher(vault, store, pace=PACE))
+        other = module.build(module.Settings.model_validate(given), replace(parts, refresher=replica))
         url = source.authorize_url(state="s", challenge=CHALLENGE, redirect_uri=CALLBACK)
         async with httpx2.AsyncClient() as browser:
             reply = await browser.get(f"{url}&sandbox_approve=ana")
@@ -125,7 +130,7 @@ async def connected(name: str) -> AsyncIterator[World]:
         await source.complete(
             Person(ISSUER, "ana", ANA.email), code=code, verifier=VERIFIER, redirect_uri=CALLBACK
         )
-        yield World(source, tokens, outward, f"{base}{JIRAS[name].api}myself", vault)
+        yield World(source, tokens, outward, f"{base}{JIRAS[name].api}myself", vault, other)
 
 
 @pytest.fixture(params=["atlassian", "datacenter"])
@@ -174,3 +179,15 @@ async def test_a_cloud_grant_ends_after_a_year() -> None:
             with pytest.raises(ConsentRequired) as caught:
                 await world.grant()
             assert "greatest age" in caught.value.public
+
+
+async def test_a_disconnect_is_known_to_every_replica(world: World) -> None:
+    """Another one that has the grant in memory does not serve with it any longer, without a minute's wait."""
+    order = GrantOrder(caller(), Effect.READ)
+    assert await world.other.grant(order)
+    await world.source.unlink(Person(ISSUER, "ana", ANA.email))
+    async with asyncio.timeout(20):
+        while world.other._kept(LinkKey(ISSUER, "ana", "jira")) is not None:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.01)
+    with pytest.raises(ConsentRequired):
+        await world.other.grant(order)
