@@ -186,7 +186,7 @@ def issue_form(session: Session) -> str:
         '<p class="row"><button type="submit">Issue a client id</button></p>'
     )
     return (
-        '<details class="panel"><summary class="head">For administrators: issue a client id</summary>'
+        '<details class="panel"><summary>For administrators: issue a client id</summary>'
         '<div class="body"><p>For an assistant that cannot register by itself. It is admitted at once.</p>'
         f"{pages.form(session, pages.ASSISTANTS, inputs)}</div></details>"
     )

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse
 from gateway import limits
 from gateway.signin import pages
 from gateway.signin.server import Client, assurance
-from gateway.signin.server.shown import SCOPES, origin_of, plain, shown_host
+from gateway.signin.server.shown import SCOPES, mixes_alphabets, origin_of, plain, shown_host
 from gateway.signin.sessions import Session
 
 KNOWN_HOSTS = frozenset(
@@ -191,6 +191,8 @@ def warnings(ask: Ask) -> list[str]:
         )
     if any(label.startswith("xn--") for label in bare.split(".")):
         found.append("This address is written in letters that can look like others.")
+    if mixes_alphabets(ask.client.name):
+        found.append("Its name mixes alphabets, as names do that imitate another's.")
     return found
 
 
@@ -221,7 +223,7 @@ def _facts(session: Session, ask: Ask, sure: str) -> list[tuple[str, str]]:
         ("You are", f"<strong>{pages.called(session)}</strong>{mail}{other}"),
         ("Jira", escape(", ".join(ask.sites))),
         ("Ends at the latest", pages.moment(ask.ends_at)),
-        *_known_by(ask.client, ask.redirect_uri)[1:],
+        *_known_by(ask.client, ask.redirect_uri)[2:],
         ("Which assistant", proof[sure]),
     ]
 

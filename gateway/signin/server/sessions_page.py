@@ -183,14 +183,15 @@ def idle(seconds: float) -> str:
 
 def _panel(session: Session, row: Row, *, whose: bool = False) -> str:
     head = row.head
-    name = escape(plain(row.name, limits.SHOWN_NAME_CHARS)) or "an assistant without a name"
+    name = plain(row.name, limits.SHOWN_NAME_CHARS)
+    called = f"calls itself <q><bdi>{escape(name)}</bdi></q>" if name else "gave no name"
     mark = escape(head.id)
-    label = escape(f"End the sign-in with {plain(row.name, limits.SHOWN_NAME_CHARS)} on {plain(head.host)}")
+    label = escape(f"End the sign-in with {name or 'the assistant'} on {plain(head.host)}")
     button = f'<button class="end" type="submit" aria-label="{label}">End</button>'
     return (
         f'<section class="panel" aria-labelledby="f-{mark}"><div class="head">'
         f'<h2 id="f-{mark}"><bdi>{escape(plain(head.host))}</bdi></h2>'
-        f'<span class="self">calls itself <q><bdi>{name}</bdi></q></span></div>'
+        f'<span class="self">{called}</span></div>'
         f'<div class="body">{pages.facts(_facts(row, whose=whose))}'
         f"{pages.form(session, HERE, button, [('family', head.id)])}</div></section>"
     )
@@ -199,6 +200,7 @@ def _panel(session: Session, row: Row, *, whose: bool = False) -> str:
 def _facts(row: Row, *, whose: bool) -> list[tuple[str, str]]:
     head = row.head
     may = "; ".join(text for scope, text in SCOPES.items() if scope in head.scopes) or "Nothing"
+    may = ", ".join(sorted(head.scopes)) if whose else may  # the words speak to the person themselves
     proof = {"attested": "proved", "asserted": "not proved: it only says so"}
     person = [("Person", f"<code>{escape(head.subject)}</code> at {escape(head.issuer)}")] if whose else []
     return [

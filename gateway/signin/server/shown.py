@@ -14,6 +14,7 @@ SCOPES = {
 }
 """What a scope lets an assistant do, in words for people."""
 
+_ALIKE = frozenset({"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "FULLWIDTH"})
 _HOST = re.compile(r"[a-z0-9.-]+")
 
 
@@ -42,6 +43,12 @@ def shown_host(redirect_uri: str) -> str:
         return host.encode("idna").decode()
     except UnicodeError:
         return ascii(host)
+
+
+def mixes_alphabets(name: str) -> bool:
+    """Whether Latin letters stand among letters of alphabets that have the same shapes (Unicode TS 39 §5.1)."""
+    alphabets = {unicodedata.name(letter, "").partition(" ")[0] for letter in name if letter.isalpha()}
+    return "LATIN" in alphabets and bool(alphabets & _ALIKE)
 
 
 def origin_of(redirect_uri: str) -> str:
