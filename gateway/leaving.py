@@ -1,15 +1,18 @@
 """Somebody is cut off: durably and on every replica, and where they are to come no more, their grants end."""
 
 from collections.abc import Iterable
+from math import inf
 
+from gateway import clock
 from gateway.credential.vault import SIGN_IN, Vault
 from gateway.errors import Unavailable
 from gateway.identity.revocation import LIFTED, Revocation, Revocations
 
 KILLED = "killed"
+DEPROVISIONED = "deprovisioned"
 CUT_OFF = "cut_off"
 """Why their grants ended."""
-FOR_GOOD = frozenset({KILLED, "account-disabled", "account-purged"})
+FOR_GOOD = frozenset({KILLED, DEPROVISIONED, "account-disabled", "account-purged"})
 """Reasons for which also the grants that a person linked are destroyed."""
 
 
@@ -24,6 +27,23 @@ async def cut_off(found: Iterable[Revocation], revocations: Revocations, vault: 
                 one.issuer, one.subject, vault, sign_ins_only=one.reason not in FOR_GOOD
             )
     return ended
+
+
+async def deprovision(issuer: str, subject: str, revocations: Revocations, vault: Vault | None) -> None:
+    """The provider says that the person is gone: kept out until it says otherwise, and every grant destroyed, also
+    of somebody who was never here. Raises `Unavailable`."""
+    await cut_off([Revocation("user", inf, issuer, subject, reason=DEPROVISIONED)], revocations, vault)
+
+
+async def reinstate(issuer: str, subject: str, revocations: Revocations) -> None:
+    """The provider says that the person is back: new sign-ins are let in again, unless an administrator here keeps
+    them out (`kill --keep-out`). Raises `Unavailable`."""
+    kept_out = False
+    for row in await revocations.all():
+        if (row.kind, row.issuer, row.subject) == ("user", issuer, subject):
+            kept_out = row.reason != LIFTED and (kept_out or (row.reason == KILLED and row.not_before == inf))
+    if not kept_out:
+        await revocations.add(Revocation("user", clock.wall(), issuer, subject, reason=LIFTED))
 
 
 async def end_grants(issuer: str, subject: str, vault: Vault, *, sign_ins_only: bool = False) -> int:

@@ -514,3 +514,12 @@ SIGN_IN_GRANTS = 1_000_000
 
 FORGET_SECONDS = 86_400.0
 """seconds between two looks for sign-ins and assistants that can be forgotten."""
+
+SCIM_BYTES = 65_536
+"""bytes of a SCIM request: a user of a directory with every attribute is a tenth of it."""
+
+SCIM_PAGE = 200
+"""people on a page of a SCIM list."""
+
+SCIM_FAILURES_PER_MINUTE = 60
+"""SCIM requests with a wrong token from one address in a minute."""

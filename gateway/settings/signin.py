@@ -52,8 +52,8 @@ class SignIn(Section):
     )
     private_hosts: tuple[str, ...] = Field(
         (),
-        description="Hosts with private addresses from which client documents are fetched all the same; for "
-        "closed networks and tests, and warned of.",
+        description="Hosts with private addresses from which client documents are fetched all the same, by exact "
+        "name: `host` for port 443, or `host:port`; for closed networks and tests, and warned of.",
     )
     private_ca_file: Path | None = Field(
         None, description="Authorities (PEM) trusted for those hosts besides the system's."
@@ -64,6 +64,9 @@ class SignIn(Section):
     scim_token_secret: SecretStr = Field(
         SecretStr(""),
         description="Bearer token with which the provider pushes users (SCIM 2.0); none: no SCIM.",
+    )
+    scim_provider: str = Field(
+        "", description="Name of the provider that pushes them; default: the only one of `identity.issuers`."
     )
 
     def notes(self) -> list[str]:

@@ -5,6 +5,7 @@ revocations   who was cut off, in the order in which it was written
 clients       assistants that may ask people to sign in here
 consents      to whom people have said yes
 families      one sign-in of one person with one assistant, and the refresh token that continues it
+pushed_people whom the provider pushes (SCIM), and whether they still belong there
 
 Times are Unix seconds.
 """
@@ -136,4 +137,21 @@ families = Table(
     Index("ix_families_previous", "previous"),
     Index("ix_families_client", "client"),
     Index("ix_families_expires_at", "expires_at"),
+)
+
+pushed_people = Table(
+    "pushed_people",
+    metadata,
+    Column("id", Text, primary_key=True),  # ours, in the provider's requests
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("external_id", Text, nullable=False),  # the provider's, of which the subject is made
+    Column("user_name", Text, nullable=False),
+    Column("display_name", Text, nullable=False, server_default=""),
+    Column("active", SmallInteger, nullable=False),
+    Column("deleted", SmallInteger, nullable=False, server_default="0"),
+    Column("created_at", Double, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    Index("ix_pushed_people_person", "issuer", "subject", unique=True),
+    Index("ix_pushed_people_user_name", "user_name"),
 )

@@ -113,18 +113,21 @@ class Document:
 
 
 def create_web(routes: Mapping[str, ASGIApp], *, lifespans: Iterable[Lifespan] = ()) -> ASGIApp:
-    """One ASGI app: `routes` by exact path with nothing in front of them, 404 beyond.
+    """One ASGI app: `routes` by exact path with nothing in front of them, 404 beyond. A path that ends in `/*`
+    is that of everything below it.
 
     `lifespans` are entered in order at start and left in reverse at stop. When one raises at start,
     those before it are left again and the server is told that the start failed.
     """
     hooks = tuple(lifespans)
-    apps = dict(routes)
+    apps = {path: app for path, app in routes.items() if not path.endswith("/*")}
+    below = {path.removesuffix("*"): app for path, app in routes.items() if path.endswith("/*")}
 
     async def web(scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "http":
-            app = apps.get(scope["path"])
+            path = scope["path"]
+            app = apps.get(path) or next((below[start] for start in below if path.startswith(start)), None)
             if app is not None:
                 await app(scope, receive, send)
             else:
