@@ -44,6 +44,8 @@ class World:
         self._jira_host = jira_host
         self._environ = dict(settings or {})
         self._stack = AsyncExitStack()
+        self.served = AsyncExitStack()
+        """Closed, it ends the gateway while the sandbox goes on."""
         self._ids = itertools.count(1)
         self.tokens: list[str] = []
 
@@ -57,7 +59,8 @@ class World:
         self.gateway = Gateway(self.settings)
         if self._serve:
             sock = listen("127.0.0.1", self.settings.server.port)
-            await self._stack.enter_async_context(Served(self.gateway.app, sock))
+            await self._stack.enter_async_context(self.served)
+            await self.served.enter_async_context(Served(self.gateway.app, sock))
         else:
             await self._stack.enter_async_context(self.gateway.running())
         self.http = await self._stack.enter_async_context(httpx2.AsyncClient(trust_env=False, timeout=30))

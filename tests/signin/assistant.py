@@ -3,14 +3,19 @@
 import base64
 import hashlib
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import httpx2
 
+from gateway.app import Gateway
 from sandbox.people import PEOPLE
+from sandbox.serve import Served, listen
 from tests.signin.world import LOGIN, Browser, browser
+from tests.speaking import tool_call
 from tests.world import World
 
 BACK = "http://127.0.0.1:8123/callback"
@@ -28,6 +33,19 @@ class SigningWorld(World):
 
     def __init__(self, *args: Any, settings: dict[str, str] | None = None, **more: Any) -> None:
         super().__init__(*args, settings={**SIGNIN, **(settings or {})}, **more)
+
+    async def posted(self, bearer: str, tool: str, **arguments: Any) -> httpx2.Response:
+        """One tools/call; the HTTP answer as it came."""
+        message, headers = tool_call(1, bearer, tool, arguments)
+        return await self.http.post(self.url, json=message, headers=headers)
+
+    @asynccontextmanager
+    async def restarted(self) -> AsyncIterator[None]:
+        """The gateway ends; another one serves at the same address, with the same files and no memory."""
+        await self.served.aclose()
+        self.gateway = Gateway(self.settings)
+        async with Served(self.gateway.app, listen("127.0.0.1", self.settings.server.port)):
+            yield
 
     async def person(self) -> Browser:
         """A fresh browser."""
@@ -122,6 +140,7 @@ async def signed_in(
         elif not ours:
             reply = await person.fill(reply, user=user, password=PEOPLE[user].password, answer="allow")
         elif 'action="/consent"' in reply.text:
+            person.asked = True
             reply = await person.fill(reply, "/consent", answer=answer)
         else:
             return reply

@@ -96,6 +96,8 @@ class Browser:
     http: httpx2.AsyncClient
     jira: JiraServer | None = None
     provider: str = ""
+    asked: bool = False
+    """Whether our consent page was shown."""
     visited: list[str] = field(default_factory=list)
 
     async def open(self, url: str, *, user: str = "ana") -> httpx2.Response:
