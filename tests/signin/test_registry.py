@@ -248,6 +248,7 @@ async def test_what_cannot_be_a_client_is_unknown(made: Desk, id: str) -> None:
     """With a sentence, and nothing is fetched."""
     with pytest.raises(UnknownClient, match=r"\.$"):
         await made.registry.find(id)
+    assert await made.registry.peek(id) is None
     assert made.library.asked == []
 
 

@@ -109,8 +109,11 @@ class Registry:
             self._touched.put(client_id, True, until=now + limits.CLIENT_TOUCH_SECONDS)
 
     async def peek(self, client_id: str) -> Client | None:
-        """As it is known here, expired ones too, and nothing is fetched."""
-        kept = await self._kept(client_id)
+        """As it is known here, expired ones too; None for any other text. Nothing is fetched."""
+        try:
+            kept = await self._kept(client_id)
+        except UnknownClient:
+            return None
         return None if kept is None else kept.client
 
     async def listed(self) -> list[Client]:
