@@ -13,7 +13,7 @@ What is written, and when:
 | fails before anybody is known               | counted; one record a minute for all of them        |
 | fails or is refused before `commit`         | `call` with the error's code                        |
 | is cancelled before `commit`                | `call`, outcome `cancelled`; nothing is released    |
-| is denied by the committed decision         | `call`, outcome `denied`                            |
+| is refused by the committed decision        | `call`, outcome `denied`, or the code of a step-up  |
 | is a read                                   | `call`, outcome `answered`, before its release      |
 | is a write                                  | `call.decision` before, `call.outcome` after        |
 | fails or is cancelled after an allowed commit | `call.outcome`, cancellation or not               |
@@ -32,7 +32,7 @@ from typing import Any, Self, TypeVar
 from gateway import clock, limits
 from gateway.audit import AuditLog, record
 from gateway.audit.strangers import Strangers
-from gateway.errors import Sealed
+from gateway.errors import GatewayError, Sealed
 from gateway.model import Caller, Decision, Effect, Grant, Resource, ToolCall, ToolRequest
 
 T = TypeVar("T")
@@ -99,7 +99,7 @@ class Trail:
         self._allowed = told["allowed"]
         self._stage = _Stage.COMMITTING
         if not self._allowed:
-            await self._append(record.CALL, **told, outcome="denied")
+            await self._append(record.CALL, **told, outcome=_refusal(decision))
         elif self._writes:
             await self._append(record.DECISION, **told)
         else:
@@ -181,6 +181,15 @@ class Trail:
 
     def _latency(self) -> Mapping[str, float]:
         return {"latency_ms": round((clock.mono() - self._began) * 1000, 3)}
+
+
+def _refusal(decision: Decision) -> str:
+    """The code with which it refuses: what the caller is told is what is on record."""
+    try:
+        decision.enforce()
+    except GatewayError as refused:
+        return refused.code
+    raise RuntimeError("a decision that allows refuses nothing")
 
 
 class SiteRecorder:

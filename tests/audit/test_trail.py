@@ -25,7 +25,7 @@ from gateway.errors import (
     Unavailable,
     UnknownTool,
 )
-from gateway.model import Effect, ToolRequest
+from gateway.model import Decision, Effect, Reason, StepUp, ToolRequest
 from tests.audit.world import (
     BODY,
     ISSUE,
@@ -194,6 +194,21 @@ async def test_a_policy_error_is_a_denial(recorder: Recorder, tmp_path: Path) ->
             wrong.enforce()
     (found,) = of_kind(tmp_path, *CALLS)
     assert (found["allowed"], found["outcome"], found["errors"]) == (False, "denied", ["policy_error:x"])
+
+
+async def test_a_step_up_is_no_denial(recorder: Recorder, tmp_path: Path) -> None:
+    """Another sign-in would do: the record has the code that the assistant is told."""
+    asked = Reason("mfa-to-open", "A second factor is needed.", "20-mfa.cedar:1", StepUp(("urn:corp:mfa",)))
+    with pytest.raises(StepUpRequired) as told:
+        async with recorder.trail(request()) as trail:
+            trail.caller(caller())
+            trail.call(call())
+            wanted = Decision(allowed=False, reasons=(asked,), policy="sha256:0")
+            await trail.commit(wanted)
+            wanted.enforce()
+    (found,) = of_kind(tmp_path, *CALLS)
+    assert (found["allowed"], found["outcome"]) == (False, told.value.code)
+    assert found["outcome"] == "insufficient_user_authentication"
 
 
 REFUSALS: list[tuple[GatewayError, dict[str, Any]]] = [

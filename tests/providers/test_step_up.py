@@ -114,7 +114,7 @@ async def test_a_second_factor(place: Place, show: Show) -> None:
         assert (await place.call(strong.access, "jira_get_issue", key="OPEN-2")).data["key"] == "OPEN-2"
         challenged(await place.call(weak.access, "jira_get_issue", key="OPEN-2"))
     asked = [record["outcome"] for record in place.records() if "mfa-to-open" in str(record)]
-    assert asked == ["denied"] * 2
+    assert asked == ["insufficient_user_authentication"] * 2
     show(shown=f"401 insufficient_user_authentication, acr_values=“{told['acr_values']}”; with it it is done")
 
 
