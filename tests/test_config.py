@@ -85,8 +85,13 @@ def test_the_environment_stands_over_the_file(file: Path, tmp_path: Path) -> Non
         (
             "idp2.example.com/realms/b",
             "idp.example.com/realms/a",
-            "each `identity.issuers.issuer` must be another one",
+            ": identity.issuers: two have the `issuer` `https://idp.example.com/realms/a`",
         ),
+        ("idp2.example.com", "idp.example.com", ": identity.issuers: two have the `name` `idp.example.com`"),
+        ("jira.example.com", "jira.example.com:0", ":9: jira.url: must have a port from 1 to 65535"),
+        ("jira.example.com", "jira.example.com:65536", "jira.url: must have a port"),
+        ("jira.example.com", "jira.example.com:https", "jira.url: must have a port"),
+        ("idp.example.com/token", "idp.example.com:/token", "token_endpoint: must have a port"),
         (
             "token_endpoint",
             'source = "magic"\ntoken_endpoint',
@@ -102,6 +107,19 @@ def test_a_mistake_is_told_with_key_line_and_remedy(file: Path, old: str, new: s
     found = problems(file)
     assert any(told in p for p in found), found
     assert all(p.startswith(str(file)) for p in found)
+
+
+def test_equal_names_of_sites_are_told_with_key_and_name(tmp_path: Path, file: Path) -> None:
+    """Also those that nobody named."""
+    _, begin, rest = GOOD.partition("[jira]")
+    site, end, audit = rest.partition("[audit]")
+    two = (begin + site).replace("[jira]", "[[jira]]")
+    for name in ("", 'name = "cloud"\n'):
+        sites = two.replace("[[jira]]\n", f"[[jira]]\n{name}") * 2
+        file.write_text(GOOD.partition("[jira]")[0] + sites + end + audit)
+        (found,) = problems(file)
+        called = "cloud" if name else "jira"
+        assert f"{file}: jira: two have the `name` `{called}`: each must have another one" in found
 
 
 def test_every_problem_is_named_at_once(file: Path) -> None:

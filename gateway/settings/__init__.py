@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from gateway import limits
 from gateway.settings.client import ClientKeys, ClientSettings
 from gateway.settings.identity import Identity, Issuer, RoleRule
 from gateway.settings.jira import CredentialSettings, JiraSite, Sites, known_sources
-from gateway.settings.section import ExactUrl, SecretFile, Section, Url
+from gateway.settings.section import ExactUrl, SecretFile, Section, Url, apart
 from gateway.settings.signin import SignIn
 
 __all__ = [
@@ -155,13 +155,8 @@ class Settings(Section):
         ]
         return [note for section in sections for note in section.notes()]
 
-    @model_validator(mode="after")
-    def _told_apart(self) -> Self:
-        for what, names in (
-            ("jira.name", [site.name for site in self.jira]),
-            ("identity.issuers.issuer", [one.issuer for one in self.identity.issuers]),
-            ("identity.issuers.name", [one.short for one in self.identity.issuers]),
-        ):
-            if len(set(names)) != len(names):
-                raise ValueError(f"each `{what}` must be another one")
-        return self
+    @field_validator("jira")
+    @classmethod
+    def _told_apart(cls, sites: tuple[JiraSite, ...]) -> tuple[JiraSite, ...]:
+        apart("`name`", (site.name for site in sites))
+        return sites

@@ -4,12 +4,20 @@ from functools import cache
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, StringConstraints, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import SchemaError
 
 from gateway import limits
 from gateway.settings.client import ClientSettings
-from gateway.settings.section import ExactUrl, Section, Url
+from gateway.settings.section import ExactUrl, Section, Url, apart
 
 
 class RoleRule(Section):
@@ -170,6 +178,13 @@ class Identity(Section):
     """Who may call."""
 
     issuers: tuple[Issuer, ...] = Field(min_length=1, description="Identity providers, one table each.")
+
+    @field_validator("issuers")
+    @classmethod
+    def _told_apart(cls, issuers: tuple[Issuer, ...]) -> tuple[Issuer, ...]:
+        apart("`issuer`", (one.issuer for one in issuers))
+        apart("`name`", (one.short for one in issuers))
+        return issuers
 
     @model_validator(mode="after")
     def _one_home_for_each_domain(self) -> Self:

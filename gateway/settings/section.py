@@ -1,9 +1,10 @@
 """What the sections of the settings are made of."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
@@ -18,11 +19,29 @@ def _plain_url(value: str) -> str:
         raise ValueError("must be an absolute https:// address")
     if parts.scheme == "http" and not loopback:
         raise ValueError("must be https:// (plain http is allowed on loopback only)")
+    if not _has_port(parts):
+        raise ValueError("must have a port from 1 to 65535, or none")
     if parts.query or parts.fragment or parts.username:
         raise ValueError("must have no query, fragment or user name")
     if not _PLAIN.fullmatch(value):
         raise ValueError("must hold only ASCII letters, digits and `:/._~%[]-`")
     return value
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Whether what stands where a port does is one, or nothing stands there."""
+    try:
+        return parts.port != 0 and not parts.netloc.endswith(":")
+    except ValueError:
+        return False
+
+
+def apart(what: str, names: Iterable[str]) -> None:
+    """Raises ValueError, with the name, when two of them are the same."""
+    listed = list(names)
+    twice = sorted({name for name in listed if listed.count(name) > 1})
+    if twice:
+        raise ValueError(f"two have the {what} `{twice[0]}`: each must have another one")
 
 
 def _base_url(value: str) -> str:
