@@ -32,6 +32,7 @@ from gateway.identity.revocation import Revocation, Revocations
 from gateway.leaving import cut_off
 from gateway.pipeline import Pipeline
 from gateway.providers import Providers
+from gateway.pushing import scim_routes
 from gateway.signin.compose import SignIn
 from gateway.site import Common, Site, as_it_comes, site_paths
 from gateway.store.memory import MemoryStore
@@ -43,7 +44,7 @@ from gateway.transport.events import PATH as EVENTS
 from gateway.transport.events import event_routes
 from gateway.transport.health import health_routes
 from gateway.transport.metadata import jwks_routes
-from gateway.transport.web import create_web
+from gateway.transport.web import Guard, create_web
 
 
 class Gateway:
@@ -86,7 +87,7 @@ class Gateway:
         )
         self.sites = [Site(common, path, site) for path, site in site_paths(settings).items()]
         self.signin = self._signin(entrance)
-        self.app = self._web()
+        self.app = self._web(self._pushed(entrance.guard))
 
     @property
     def line(self) -> Pipeline:
@@ -120,6 +121,18 @@ class Gateway:
         events = SecurityEvents(profiles, self.providers.keys, act, self.store, audience=audience)
         return event_routes(events.take)
 
+    def _pushed(self, guard: Guard) -> dict[str, ASGIApp]:
+        """Where a provider pushes people."""
+        return scim_routes(
+            self.settings,
+            database=self.database,
+            store=self.store,
+            guard=guard,
+            revocations=self.revocations,
+            vault=self.vault,
+            end_all=self.assistants.end_everything if self.assistants is not None else None,
+        )
+
     def _signin(self, entrance: Entrance) -> SignIn | None:
         """The pages for people."""
         pages = entrance.pages(
@@ -131,7 +144,7 @@ class Gateway:
             assistants=self.assistants,
         )
         if self.assistants is not None and pages is not None:
-            self.assistants.authorize.joined(pages.login)
+            self.assistants.authorize.joined(pages.login, pages.login.choice.for_assistant)
         return pages
 
     def _assistants(self, access: ClientKeys | None, entrance: Entrance) -> Assistants | None:
@@ -175,9 +188,9 @@ class Gateway:
                 [f"client.key_file: {unusable}. Let the gateway write it, or put EC P-256 keys there."]
             ) from None
 
-    def _web(self) -> ASGIApp:
+    def _web(self, pushed: dict[str, ASGIApp]) -> ASGIApp:
         endpoints: dict[str, ASGIApp] = {site.path: site.endpoint for site in self.sites}
-        routes = jwks_routes(self.keys.jwks) | self._events()
+        routes = jwks_routes(self.keys.jwks) | self._events() | pushed
         if self.signin is not None:
             routes |= self.signin.routes()
             if self.assistants is not None:

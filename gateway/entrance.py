@@ -12,17 +12,19 @@ from gateway.assistants import Assistants
 from gateway.config import Settings
 from gateway.credential import Events
 from gateway.credential.keys import ClientKeys
-from gateway.credential.vault import Vault
+from gateway.credential.vault import SIGN_IN, LinkHead, Vault
 from gateway.errors import ConfigError
 from gateway.http import Outward
 from gateway.model import Caller, Secret
 from gateway.settings import Issuer
+from gateway.signin.choice import Choice, choice_from
 from gateway.signin.compose import SignIn, address_for
 from gateway.signin.hint import Hints
 from gateway.signin.login import CALLBACK
 from gateway.signin.provider import Provider
 from gateway.signin.sessions import Session
 from gateway.signin.sites import LinkedSite
+from gateway.site import site_paths
 from gateway.store import Store
 from gateway.transport.elicit import Address, as_it_is
 from gateway.transport.web import Guard
@@ -45,6 +47,11 @@ class Entrance:
     def address(self) -> Address:
         """How the address of a page is told to a caller."""
         return partial(address_for, self._hints) if self._hints is not None else as_it_is
+
+    def _choice(self) -> Choice:
+        url, issuers = self._settings.server.public_url, self._settings.identity.issuers
+        sites = {f"{url}{path}": site for path, site in site_paths(self._settings).items()}
+        return choice_from(issuers, self.providers, sites)
 
     def pages(
         self,
@@ -71,16 +78,16 @@ class Entrance:
                 )
             if self._hints is None:
                 return None
-        server = self._settings.server
-        links = vault.of if vault is not None else _none
+        links = partial(_connections, vault)
         return SignIn(
-            public_url=server.public_url,
+            public_url=self._settings.server.public_url,
             guard=self.guard,
             providers=self.providers,
             store=store,
             sites=sites,
             hints=self._hints,
             links=links,
+            choice=self._choice(),
             events=events,
             check=lambda session: check(_as_caller(session)),
             arrivals=assistants.authorize if assistants is not None else None,
@@ -102,9 +109,11 @@ def _as_caller(session: Session) -> Caller:
     )
 
 
-async def _none(issuer: str, subject: str) -> tuple[()]:
-    """The links of a gateway that keeps none."""
-    return ()
+async def _connections(vault: Vault | None, issuer: str, subject: str) -> Sequence[LinkHead]:
+    """What a person connected; none where the gateway keeps none. The provider's grants of their sign-ins with
+    assistants belong to those."""
+    heads = await vault.of(issuer, subject) if vault is not None else ()
+    return [head for head in heads if not head.key.upstream.startswith(SIGN_IN)]
 
 
 def _secrets(logins: Sequence[Issuer], keys: ClientKeys) -> list[bytes]:
