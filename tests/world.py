@@ -51,11 +51,13 @@ class World:
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self.sandbox)
+        self._environ.setdefault(
+            "GATEWAY__JIRA__URL", self.sandbox.jira_url.replace("127.0.0.1", self._jira_host)
+        )
         self.prepare()
         config = self.folder / "gateway.toml"
         config.write_text(self.sandbox.config_toml())
-        jira_url = self.sandbox.jira_url.replace("127.0.0.1", self._jira_host)
-        self.settings = load(config, {"GATEWAY__JIRA__URL": jira_url, **self._environ})
+        self.settings = load(config, self._environ)
         self.gateway = Gateway(self.settings)
         if self._serve:
             sock = listen("127.0.0.1", self.settings.server.port)

@@ -55,6 +55,8 @@ class Visit:
     session_id: str | None = field(repr=False)
     """As the browser sent it, whether or not it is any good."""
     session: Session | None
+    source: str = ""
+    """The peer's network, as strangers are counted."""
 
 
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -100,7 +102,8 @@ class Shell:
             await self._count(session, scope)
             form = await _form(receive, headers) if scope["method"] == "POST" else {}
             query = _single(request.url.query)
-            return await handler(Visit(scope["path"], query, form, browser, id, session))
+            source = network(scope)
+            return await handler(Visit(scope["path"], query, form, browser, id, session, source))
         except HungUp:
             raise
         except Refusal as no:

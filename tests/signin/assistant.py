@@ -6,12 +6,18 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import httpx2
 
+from gateway import limits
 from gateway.app import Gateway
+from gateway.identity.revocation import Revocation
+from gateway.leaving import cut_off
+from gateway.store.sql import update
+from gateway.store.tables import links
 from sandbox.people import PEOPLE
 from sandbox.serve import Served, listen
 from tests.signin.world import LOGIN, Browser, browser
@@ -31,8 +37,36 @@ SIGNIN = {f"GATEWAY__IDENTITY__ISSUERS__0__LOGIN__{name.upper()}": value for nam
 class SigningWorld(World):
     """The sandbox and a gateway in front of it at which assistants sign in."""
 
-    def __init__(self, *args: Any, settings: dict[str, str] | None = None, **more: Any) -> None:
-        super().__init__(*args, settings={**SIGNIN, **(settings or {})}, **more)
+    def __init__(
+        self, folder: Path, *, settings: dict[str, str] | None = None, two_sites: bool = False
+    ) -> None:
+        """With `two_sites` there is a second one at `/mcp/other`, the same Jira under another name."""
+        super().__init__(folder, settings={**SIGNIN, **(settings or {})})
+        self._two_sites = two_sites
+
+    def prepare(self) -> None:
+        if self._two_sites:
+            before, _, after = self.sandbox.config_toml().partition("[jira]")
+            jira, _, rest = after.partition("[policy]")
+            one = "[[jira]]" + jira
+            text = f"{before}{one}{one.replace('sandbox', 'other', 1)}[policy]{rest}"
+            setattr(self.sandbox, "config_toml", lambda: text)  # noqa: B010 - a method, for this one world
+            self._environ.pop("GATEWAY__JIRA__URL", None)
+
+    async def status(self, bearer: str, url: str = "") -> int:
+        """The HTTP status of a call with that token."""
+        message, headers = tool_call(1, bearer, "jira_whoami", {})
+        return (await self.http.post(url or self.url, json=message, headers=headers)).status_code
+
+    async def kill(self, user: str) -> None:
+        """Cut that person off, as the command does."""
+        one = Revocation("user", float("inf"), issuer=self.sandbox.issuer, subject=user, reason="killed")
+        await cut_off([one], self.gateway.revocations, self.gateway.vault)
+
+    async def later(self) -> None:
+        """The last re-validation at the provider was long enough ago that the next refresh makes another."""
+        past = update(links).values(refreshed_at=links.c.refreshed_at - 2 * limits.RENEWAL_COUNTS_SECONDS)
+        await self.gateway.database.run(lambda connection: connection.execute(past))
 
     async def posted(self, bearer: str, tool: str, **arguments: Any) -> httpx2.Response:
         """One tools/call; the HTTP answer as it came."""
@@ -141,10 +175,17 @@ async def signed_in(
             reply = await person.fill(reply, user=user, password=PEOPLE[user].password, answer="allow")
         elif 'action="/consent"' in reply.text:
             person.asked = True
+            if not answer:
+                return reply
             reply = await person.fill(reply, "/consent", answer=answer)
         else:
             return reply
     raise AssertionError(f"leads nowhere: {person.visited}")
+
+
+async def to_consent(person: Browser, address: str, *, user: str = "ana") -> httpx2.Response:
+    """Through the provider to our consent page, which is not answered."""
+    return await signed_in(person, address, user=user, answer="")
 
 
 async def code_of(person: Browser, assistant: Assistant, *, user: str = "ana", **asked: str) -> str:

@@ -55,8 +55,9 @@ class UnknownClient(Exception):
 class Clients(Protocol):
     """The registry (`clients.py`). Raises `Unavailable` when the database does not answer."""
 
-    async def find(self, client_id: str) -> Client:
-        """The client of that id; a document is fetched or taken from the last good copy. Raises `UnknownClient`
+    async def find(self, client_id: str, source: str = "") -> Client:
+        """The client of that id; a document is fetched or taken from the last good copy. `source` is the network
+        that asks, whose new documents are counted. Raises `UnknownClient`
         for one that is absent, expired or whose document is not good. One that is pending or refused is
         returned: what it may do is for who asks."""
 

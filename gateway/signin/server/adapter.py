@@ -160,14 +160,17 @@ class Hearing(AuthorizationServer):  # type: ignore[misc]
     def authorization(self, query: Mapping[str, str]) -> str:
         """The redirect URI of a good authorization request. Raises `OAuthError`: `redirect_uri` of it is where
         the error may be sent, empty where it may be sent nowhere."""
-        request = _Request("GET", query, "")
+        asked = query.get("redirect_uri", "")
+        if asked and self._client is not None and not self._client.check_redirect_uri(asked):
+            raise Refused("invalid_redirect_uri", "The redirect URI is none that this client registered.")
+        back = asked or (self._client.get_default_redirect_uri() if self._client else "")
         try:
-            grant = self.get_consent_grant(request)
-            if not query.get("code_challenge") or query.get("code_challenge_method") != "S256":
-                raise Refused("invalid_request", "PKCE with S256 is needed.", grant.redirect_uri)
-            return str(grant.redirect_uri)
-        except OAuth2Error as wrong:
-            raise _refused(wrong, getattr(wrong, "redirect_uri", None) or "") from None
+            grant = self.get_consent_grant(_Request("GET", query, ""))
+        except (OAuth2Error, ValueError) as wrong:
+            raise _refused(wrong, back) from None
+        if not query.get("code_challenge") or query.get("code_challenge_method") != "S256":
+            raise Refused("invalid_request", "PKCE with S256 is needed.", back)
+        return str(grant.redirect_uri)
 
     def code_grant(self, form: Mapping[str, str], authorization: str, code: Code | None) -> None:
         """Judge an exchange of `code`. Raises `OAuthError`."""
@@ -186,14 +189,14 @@ class Hearing(AuthorizationServer):  # type: ignore[misc]
         request = _Request("POST", form, authorization)
         try:
             self.authenticate_client(request, _CodeGrant.TOKEN_ENDPOINT_AUTH_METHODS)
-        except OAuth2Error as wrong:
+        except (OAuth2Error, ValueError) as wrong:
             raise _refused(wrong, "") from None
 
     def _judge(self, form: Mapping[str, str], authorization: str) -> None:
         request = _Request("POST", form, authorization)
         try:
             self.get_token_grant(request).validate_token_request()
-        except OAuth2Error as wrong:
+        except (OAuth2Error, ValueError) as wrong:
             raise _refused(wrong, "") from None
 
 
@@ -205,9 +208,11 @@ class Refused(OAuthError):
         self.redirect_uri = redirect_uri
 
 
-def _refused(wrong: OAuth2Error, redirect_uri: str) -> Refused:
+def _refused(wrong: Exception, redirect_uri: str) -> Refused:
     """Its code and its sentence. A client that is not known or not proved is told with 401 (RFC 6749 §5.2),
-    after which assistants register anew."""
+    after which assistants register anew. Authlib raises ValueError when it would quote what no error may hold."""
+    if not isinstance(wrong, OAuth2Error):
+        return Refused("invalid_request", "The request holds characters that it may not.", redirect_uri)
     status = 401 if wrong.error == "invalid_client" else 400
     said = wrong.description or "The request is not acceptable."
     return Refused(str(wrong.error), str(said), redirect_uri, status)

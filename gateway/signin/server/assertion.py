@@ -2,11 +2,12 @@
 
 import base64
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_plus
 
 from gateway import clock, limits
-from gateway.jose import JoseError, parse, public_key, signed_claims
+from gateway.jose import BadSignature, JoseError, parse, public_key, signed_claims
 from gateway.signin.flows import digest
 from gateway.signin.server import Client
 from gateway.signin.server.form import Sent
@@ -60,11 +61,14 @@ class Assertion:
     def _signed(self, text: str, client: Client) -> dict[str, Any]:
         kid = parse(text).header.get("kid")
         members = (client.jwks or {}).get("keys", [])
-        for member in members:
-            key = public_key(member)
-            if kid in (None, key.kid):
+        keys = [public_key(member) for member in members]
+        fitting = [key for key in keys if kid in (None, key.kid)]
+        for key in fitting[:-1]:  # without an id, whichever of them signed
+            with suppress(BadSignature):
                 return signed_claims(text, key, ALGORITHMS)
-        raise JoseError("no key of the client has that id")
+        if not fitting:
+            raise JoseError("no key of the client has that id")
+        return signed_claims(text, fitting[-1], ALGORITHMS)
 
     def _check(self, claims: dict[str, Any], client: Client, now: float) -> None:
         """RFC 7523 §3."""

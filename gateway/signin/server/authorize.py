@@ -9,6 +9,7 @@ what is wrong. Everybody goes to the provider each time, so each sign-in with an
 the provider of its own, and nobody is signed in here after they are there no more.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -23,7 +24,7 @@ from gateway.signin.flows import Facts, Flows
 from gateway.signin.idtoken import SignedIn
 from gateway.signin.login import ASKED, Login, require_own_form
 from gateway.signin.server import Client, Clients, UnknownClient, assurance, consent_page, host_of
-from gateway.signin.server.adapter import Hearing, Refused
+from gateway.signin.server.adapter import Hearing
 from gateway.signin.server.chain import Chain
 from gateway.signin.server.codes import Code, Codes
 from gateway.signin.server.consents import Consents
@@ -38,6 +39,8 @@ from gateway.signin.sessions import Session
 from gateway.signin.web import Refusal, Shell, Visit
 
 CONSENT = "/consent"
+
+log = logging.getLogger("gateway.signin")
 
 Choose = Callable[[Visit, str], Any]
 """(visit, resource) -> the provider to go to, or a page on which to choose one."""
@@ -85,23 +88,20 @@ class Authorize:
 
     async def start(self, visit: Visit) -> Response:
         """GET /authorize."""
-        query = visit.query
+        query, back = visit.query, ""
         try:
-            client = await self._clients.find(query.get("client_id", ""))
+            client = await self._clients.find(query.get("client_id", ""), visit.source)
+            if client.admission == "refused":
+                return _shown(consent_page.refused(visit.session, client, query.get("redirect_uri", "")))
             back = Hearing(client).authorization(query)
-        except UnknownClient as unknown:
-            return _shown(consent_page.oauth_error("invalid_client", str(unknown)))
-        except Refused as no:
-            if no.redirect_uri:
-                return self._back(no.redirect_uri, query.get("state", ""), _error(no))
-            code = "invalid_redirect_uri" if query.get("redirect_uri") else no.error
-            return _shown(consent_page.oauth_error(code, no.description))
-        if client.admission == "refused":
-            return _shown(consent_page.refused(visit.session, client, back))
-        try:
             asked = self._asked(client, back, query)
+        except UnknownClient as unknown:
+            return _unknown(unknown)
         except OAuthError as no:
-            return self._back(back, query.get("state", ""), _error(no))
+            back = back or getattr(no, "redirect_uri", "")
+            if back:
+                return self._back(back, query.get("state", ""), _error(no))
+            return _shown(consent_page.oauth_error(no.error, no.description, status=no.status))
         return await self._leave(visit, asked)
 
     async def arrived(self, visit: Visit, session: Session, who: SignedIn, asked: Facts) -> Response:
@@ -109,7 +109,7 @@ class Authorize:
         try:
             client = await self._clients.find(asked["client_id"])
         except UnknownClient as unknown:
-            return _shown(consent_page.oauth_error("invalid_client", str(unknown)))
+            return _unknown(unknown)
         back = asked["redirect_uri"]
         await self._progress.asked(who.person.issuer, who.person.subject, client.id)
         if client.admission == "pending":
@@ -256,6 +256,13 @@ def _family(client: Client, who: SignedIn, asked: Facts, ends_at: float) -> dict
 
 def _error(no: OAuthError) -> dict[str, str]:
     return {"error": no.error, "error_description": no.description}
+
+
+def _unknown(client: UnknownClient) -> Response:
+    private = getattr(client, "private", "")
+    if private:  # why a document could not be had: for the operator
+        log.warning("%s %s", client, private)
+    return _shown(consent_page.oauth_error("invalid_client", str(client)))
 
 
 def _shown(response: Response) -> Response:

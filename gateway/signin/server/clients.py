@@ -31,7 +31,7 @@ from gateway.signin.server import Admission, AuthMethod, Client, UnknownClient, 
 from gateway.signin.server.client_rows import Kept, over
 from gateway.signin.server.copies import Copies, Fetches
 from gateway.signin.server.redirects import portless, refusal
-from gateway.store.memory import ExpiringCache
+from gateway.store.memory import ExpiringCache, WindowCounter
 from gateway.store.sql import Database, IntegrityError
 
 CONFIDENTIAL = frozenset({"client_secret_basic", "client_secret_post"})
@@ -85,14 +85,17 @@ class Registry:
         self._settings = settings
         self._events = events
         self._touched: ExpiringCache[str, bool] = ExpiringCache(limits.CLIENTS_CACHED)
+        self._strange: WindowCounter[str] = WindowCounter(3_600.0)
 
-    async def find(self, client_id: str) -> Client:
+    async def find(self, client_id: str, source: str = "") -> Client:
         """See `Clients`. Redirect URIs that the settings no longer allow are not among its."""
         kept = await self._kept(client_id)
         known = kept is not None and kept.client.registration != "document"
         # Whom we refuse or no longer know is not asked for its description either.
         closed = kept is not None and (kept.client.admission == "refused" or over(kept.client, clock.wall()))
         if client_id.startswith("https://") and not known and not closed:
+            if kept is None:
+                self._count(source)
             kept, new = await self._copies.fresh(client_id, kept, self._admission())
             if new:
                 await self._told("registered", kept.client)
@@ -220,6 +223,12 @@ class Registry:
 
     def _admission(self) -> Admission:
         return "admitted" if self._settings.admission == "open" else "pending"
+
+    def _count(self, source: str) -> None:
+        """A stranger's document is about to be fetched and kept. Raises `UnknownClient` for too many."""
+        if self._strange.count(source) >= self._settings.registrations_per_hour:
+            raise UnknownClient("Too many new clients came from this address; try in an hour.")
+        self._strange.add(source)
 
     async def _kept(self, client_id: str) -> Kept | None:
         """The row. Raises `UnknownClient` for what cannot be an id (RFC 6749 appendix A.1)."""

@@ -84,7 +84,7 @@ class Token:
     async def hearing(self, sent: Sent) -> tuple[Client, Hearing]:
         """The client that asks, and Authlib with it. Raises `OAuthError`."""
         try:
-            client = await self._clients.find(client_of(sent))
+            client = await self._clients.find(client_of(sent), sent.source)
         except UnknownClient as unknown:
             raise OAuthError("invalid_client", str(unknown), 401) from None
         return client, Hearing(client, proved=await self._assertion.proves(sent, client))
