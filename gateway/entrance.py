@@ -18,10 +18,14 @@ from gateway.http import Outward
 from gateway.model import Caller, Secret
 from gateway.settings import Issuer
 from gateway.signin.choice import Choice, choice_from
-from gateway.signin.compose import SignIn, address_for
+from gateway.signin.compose import Room, SignIn, address_for
+from gateway.signin.connect import Links
 from gateway.signin.hint import Hints
 from gateway.signin.login import CALLBACK
 from gateway.signin.provider import Provider
+from gateway.signin.server import assistants_page
+from gateway.signin.server.assistants import ConnectPage
+from gateway.signin.server.progress import Progress
 from gateway.signin.sessions import Session
 from gateway.signin.sites import LinkedSite
 from gateway.site import site_paths
@@ -91,8 +95,18 @@ class Entrance:
             events=events,
             check=lambda session: check(_as_caller(session)),
             arrivals=assistants.authorize if assistants is not None else None,
-            rooms=assistants.rooms(links, [site.name for site in sites]) if assistants is not None else (),
+            rooms=self._rooms(assistants, links, [site.name for site in sites], store),
         )
+
+    def _rooms(
+        self, assistants: Assistants | None, links: Links, linked: Sequence[str], store: Store
+    ) -> Sequence[Room]:
+        """The Connect page; where assistants sign in with us, also what they signed in."""
+        if assistants is not None:
+            return assistants.rooms(links, linked)
+        url, sites = self._settings.server.public_url, site_paths(self._settings)
+        addresses = [assistants_page.Address(site.name, url + path) for path, site in sites.items()]
+        return [ConnectPage(addresses, links=links, linked=linked, progress=Progress(store))]
 
 
 def _as_caller(session: Session) -> Caller:

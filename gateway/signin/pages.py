@@ -156,6 +156,6 @@ def _visitor(session: Session | None) -> str:
     out = form(session, SIGN_OUT, '<button type="submit">Sign out</button>')
     return (
         f'<nav aria-label="Pages"><a href="{ASSISTANTS}">Connect</a> '
-        f'<a href="{SIGN_INS}">Sign-ins</a> <a href="/connect">Jira accounts</a></nav>'
+        '<a href="/connect">Jira accounts</a></nav>'
         f'<div class="who"><span>{called(session)}</span>{out}</div>'
     )

@@ -71,8 +71,9 @@ async def house(
     admin_roles: tuple[str, ...] = (),
     sites: tuple[str, ...] = (SITE,),
     linked: tuple[str, ...] = (SITE,),
+    signin: bool = True,
 ) -> AsyncIterator[House]:
-    """All of it, running."""
+    """All of it, running; without `signin` as where assistants sign in at the provider."""
     async with desk(folder) as made:
         families = Families(made.database, grace=60.0, idle=86_400.0)
         ended, progress = Ended(families), Progress(MemoryStore())
@@ -80,9 +81,12 @@ async def house(
 
         def rooms(url: str, links: Any, store: Any) -> list[Any]:
             paths = {site: "/mcp" if site == sites[0] else f"/mcp/{site}" for site in sites}
+            addresses = [Address(site, url + path) for site, path in paths.items()]
+            if not signin:
+                return [ConnectPage(addresses, links=links, linked=linked, progress=progress)]
             return [
                 ConnectPage(
-                    [Address(site, url + path) for site, path in paths.items()],
+                    addresses,
                     links=links,
                     linked=linked,
                     progress=progress,

@@ -189,6 +189,15 @@ async def test_several_sites_each_have_their_address(tmp_path: Path) -> None:
         assert "jira-ops" in panel(page, "codex") and "Your Jira account is connected" not in page
 
 
+async def test_where_assistants_sign_in_at_the_provider_nothing_is_claimed(tmp_path: Path) -> None:
+    """The lines to paste and the Jira account, but no ticks for what is not seen, and no link to nowhere."""
+    async with rooms.house(tmp_path, signin=False, admin_roles=("leads",)) as made:
+        page = (await (await made.world.browser()).open("/assistants")).text
+        assert ticks(page, "codex") == [False, False] and "try it" in panel(page, "codex")
+        assert "/assistants/sign-ins" not in page and "issue a client id" not in page
+        assert "Keep looking" not in page
+
+
 async def test_a11_administrators_issue_client_ids_on_the_page(house: House) -> None:
     """The id, and its secret this once; it is admitted, on record with who issued it, and works at once."""
     browser = await house.world.browser()

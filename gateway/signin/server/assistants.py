@@ -109,6 +109,7 @@ class ConnectPage:
             await self._connected(session.person, site.site),
             0 if come.get(chosen, Come()).whole else _watches(visit.query.get("watch", "")),
             self._may_issue(session),
+            self._families is not None,
         )
         return connect(session, shown)
 

@@ -56,6 +56,8 @@ class Shown:
     watches: int = 0
     """How often the page will still look by itself."""
     admin: bool = False
+    sign_ins: bool = True
+    """Whether assistants sign in with us, so that there is a page of them."""
 
 
 _CHECKED = {
@@ -69,16 +71,21 @@ def connect(session: Session, shown: Shown) -> HTMLResponse:
     """The page."""
     tabs = "".join(_tab(guide, shown) for guide in shown.guides)
     body = (
-        '<p class="lead">An assistant acts in Jira as you, with no more rights than you have.</p>'
+        '<p class="lead">An assistant acts in Jira as you, with no more rights than you have.'
+        f"{_sign_ins(shown)}</p>"
         f"{_addresses(shown)}"
         f'<fieldset class="tabs"><legend>Which assistant?</legend>{tabs}</fieldset>'
-        "<p>Another one? Any assistant that speaks MCP over HTTP needs the address alone. "
-        f'What is signed in as you stands under <a href="{pages.SIGN_INS}">your sign-ins</a>.</p>'
+        "<p>Another one? Any assistant that speaks MCP over HTTP needs the address alone.</p>"
         f"{issue_form(session) if shown.admin else ''}"
     )
     again = _here(shown, watch=shown.watches - 1)
     refresh = f"{limits.WATCH_SECONDS}; url={again}" if shown.watches else ""
     return pages.page("Connect your assistant to Jira", body, session, refresh=refresh)
+
+
+def _sign_ins(shown: Shown) -> str:
+    link = f'<a href="{pages.SIGN_INS}">your sign-ins</a>'
+    return f" What is signed in as you stands under {link}." if shown.sign_ins else ""
 
 
 def _addresses(shown: Shown) -> str:
@@ -127,17 +134,18 @@ def _how(guide: Guide, shown: Shown) -> str:
 
 
 def _list(guide: Guide, come: Come, shown: Shown) -> str:
-    rows = [
-        ("It found this gateway, and is known here", _done(come.found)),
-        ("You signed in with it", _done(come.signed)),
-    ]
+    rows = []
+    if shown.sign_ins:
+        rows.append(("It found this gateway, and is known here", _done(come.found)))
+        rows.append(("You signed in with it", _done(come.signed)))
     if shown.linked is not None:
         site = escape(shown.site.site)
         to_do = f'<a href="/connect/{site}">connect it now</a>'
         rows.append(
             ("Your Jira account is connected", _pill("good", "done") if shown.linked else _pill("", to_do))
         )
-    rows.append(("You asked: “Which issues are assigned to me?”", _done(come.called)))
+    asked = _done(come.called) if shown.sign_ins else _pill("", "try it")
+    rows.append(("You asked: “Which issues are assigned to me?”", asked))
     lines = "".join(f"<li><span>{text}</span> {mark}</li>" for text, mark in rows)
     return (
         f'<h2>How far it is</h2><ol class="check">{lines}</ol>'
@@ -146,7 +154,7 @@ def _list(guide: Guide, come: Come, shown: Shown) -> str:
 
 
 def _watch(guide: Guide, come: Come, shown: Shown) -> str:
-    if come.whole:
+    if come.whole or not shown.sign_ins:
         return ""
     if shown.watches:
         return f'<span role="status">Looking every {limits.WATCH_SECONDS} seconds.</span>' + pages.link(
