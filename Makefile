@@ -3,14 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: trial-refresh demo test test-all test-identity check fix bench lock clean help
+.PHONY: trial-refresh demo test test-all test-identity test-clients check fix bench lock clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo            the whole story on embedded parts, then it keeps serving (ONCE=1 ends after the story)"
 	@echo "make test            every test that needs no other program"
-	@echo "make test-all        these and the suites that need Node.js 22, PostgreSQL, Redis, OpenBao and Keycloak"
+	@echo "make test-all        these and the suites that need Node.js 22, PostgreSQL, Redis, OpenBao, Keycloak and Chromium"
 	@echo "make test-identity   sign in, call, step up, sign out, … through Keycloak, oidc-provider and the sandbox's own"
+	@echo "make test-clients    real assistants sign in here: the SDKs, Inspector, mcp-remote, FastMCP, … (needs Chromium)"
 	@echo "make trial-refresh   which way of refreshing loses how many grants (SEEDS=20; needs PostgreSQL and Redis)"
 	@echo "make check           style, types, architecture and documentation"
 	@echo "make bench           side by side with a bare endpoint and with mcp-atlassian (JSON=1 for one object)"
@@ -34,20 +35,27 @@ demo: $(VENV)/.run
 	@$(BIN)/jira-agent-gateway demo $(if $(ONCE),--once)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not needs_node and not needs_servers and not needs_providers" $(TESTS)
+	$(BIN)/python -m pytest -m "not needs_node and not needs_servers and not needs_providers and not needs_clients" $(TESTS)
 
 test-all: test
 	@sh tests/node/install.sh
 	@sh tests/providers/oidc/install.sh
 	@sh tests/providers/install.sh
 	@sh tests/store/install.sh
-	$(BIN)/python -m pytest -m "needs_node or needs_servers or needs_providers" $(TESTS)
+	@sh tests/clients/install.sh
+	$(BIN)/python -m pytest -m "needs_node or needs_servers or needs_providers or needs_clients" $(TESTS)
 
 # Fetches Keycloak from Maven Central and oidc-provider from npm, once; starts each for its own tests.
 test-identity: $(VENV)/.dev
 	@sh tests/providers/oidc/install.sh
 	@sh tests/providers/install.sh
 	$(BIN)/python -m pytest tests/providers
+
+# Fetches assistants from npm and PyPI, once, and lets them sign in at a gateway before the sandbox.
+test-clients: $(VENV)/.dev
+	@sh tests/clients/install.sh
+	$(BIN)/python -m pytest tests/clients
+	$(BIN)/python scripts/clients.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

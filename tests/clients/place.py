@@ -20,14 +20,15 @@ from sandbox.people import PEOPLE
 from sandbox.visitor import Visitor
 from tests.authority import Authority
 from tests.identity.server import Loopback, Request, respond
-from tests.signin.assistant import SigningWorld
+from tests.signin.assistant import Assistant, SigningWorld, answered
 
 
 class Place(SigningWorld):
     """The gateway, the sandbox, and a site whose documents are clients."""
 
     def __init__(self, folder: Path, *, settings: dict[str, str] | None = None, serve: bool = True) -> None:
-        super().__init__(folder, settings=settings, serve=serve)
+        super().__init__(folder, settings=settings)
+        self._serve = serve
         self._documents: dict[str, Mapping[str, Any]] = {}
         self._site: Loopback
 
@@ -52,6 +53,21 @@ class Place(SigningWorld):
         address = f"https://localhost:{self._site.port}{path}"
         self._documents[path] = {**body, "client_id": address}
         return address
+
+    async def granted(self, user: str, client: str, like: str, *, scope: str) -> dict[str, Any]:
+        """What that client would have, had it asked for `scope`; `like` is an authorization request of it."""
+        made = Assistant(self.http, self.sandbox.gateway_url, client)
+        made.redirect_uri = parse_qs(urlsplit(like).query)["redirect_uri"][0]
+        landed = await self.at(user).land(made.address(scope=scope))
+        reply = await made.redeem(answered(landed)["code"])
+        assert reply.status_code == 200, reply.text
+        told: dict[str, Any] = reply.json()
+        return told
+
+    async def revoke(self, client: str, refresh: str) -> httpx2.Response:
+        """As a person who disconnects it, or the assistant itself (RFC 7009)."""
+        form = {"token": refresh, "client_id": client}
+        return await self.http.post(f"{self.sandbox.gateway_url}/revoke", data=form)
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
         body = self._documents.get(request.path)
