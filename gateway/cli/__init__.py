@@ -238,6 +238,13 @@ def _add_doctor(commands: Any) -> None:
     user = _leaf(kinds, "user", "gateway.cli.doctor:user", text)
     user.add_argument("name", metavar="NAME", help="whose token it must be: subject, user name or e-mail")
     user.add_argument("--site", default="", metavar="NAME", help="default: the first site of the settings")
+    user.add_argument(
+        "--login", metavar="CLIENT_ID", help="let them sign in by a browser here, with this public client"
+    )
+    user.add_argument("--issuer", metavar="NAME", help="the provider to sign in at; default: the first")
+    user.add_argument(
+        "--scope", metavar="SCOPES", help="what to ask for; default: openid jira:read jira:write"
+    )
     for leaf in (idp, user):
         leaf.add_argument("--token", metavar="FILE", help="an assistant's token; - for standard input")
         _add_config(leaf)

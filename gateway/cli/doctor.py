@@ -14,10 +14,11 @@ from rich.text import Text
 
 from gateway import limits
 from gateway.cli import FAILED, GOOD
-from gateway.config import load
+from gateway.config import Settings, load
 from gateway.doctor import Line, State, shown
 from gateway.doctor.idp import Report, look
 from gateway.doctor.sides import PERMISSIONS, GroupRow, JiraSide
+from gateway.doctor.signed import SCOPE, Wish, signed_in
 from gateway.doctor.user import Portrait, draw
 from gateway.errors import ConfigError
 from gateway.model import Bearer
@@ -45,18 +46,33 @@ def idp(arguments: argparse.Namespace) -> int:
 
 
 def user(arguments: argparse.Namespace) -> int:
-    """`doctor user NAME --token FILE [--site NAME]`: 0 when both sides could be seen, else 1."""
+    """`doctor user NAME (--token FILE | --login CLIENT_ID) [--site NAME]`: 0 when both sides could be seen, else 1."""
     settings = load(arguments.config)
-    if arguments.token is None:
-        raise ConfigError(
-            ["--token FILE is missing: an access token of the person, as their assistant has it."]
-        )
-    portrait = asyncio.run(draw(settings, arguments.name, read_token(arguments.token), arguments.site))
+    bearer = _token_of(arguments, settings)
+    portrait = asyncio.run(draw(settings, arguments.name, bearer, arguments.site))
     if arguments.json:
         print(orjson.dumps({**asdict(portrait), "good": portrait.good}).decode())
     else:
         _show_portrait(portrait)
     return GOOD if portrait.good else FAILED
+
+
+def _token_of(arguments: argparse.Namespace, settings: Settings) -> Bearer:
+    """The person's: brought, or got by a sign-in here. Raises `ConfigError`."""
+    if (arguments.token is None) == (arguments.login is None):
+        raise ConfigError(
+            [
+                "Give --token FILE, an access token of the person as their assistant has it, or --login CLIENT_ID, "
+                "and they sign in by a browser on this machine."
+            ]
+        )
+    if arguments.token is not None:
+        return read_token(arguments.token)
+    known = {one.short: one for one in settings.identity.issuers}
+    name = arguments.issuer or next(iter(known))
+    if name not in known:
+        raise ConfigError([f"--issuer: choose one of {', '.join(known)}."])
+    return asyncio.run(signed_in(settings, known[name], Wish(arguments.login, arguments.scope or SCOPE)))
 
 
 def read_token(name: str) -> Bearer:

@@ -186,4 +186,4 @@ async def test_the_command_shows_both_tables(clinic: Clinic, capsys: pytest.Capt
     file.write_text(clinic.token("ana"))
     assert await asyncio.to_thread(main, arguments) == 1
     assert await asyncio.to_thread(main, arguments[:-2]) == 3
-    assert "--token FILE is missing" in capsys.readouterr().err
+    assert "--login CLIENT_ID" in capsys.readouterr().err
