@@ -71,7 +71,7 @@ def _show(sandbox: Sandbox, port_base: int) -> None:
 
 def config(arguments: argparse.Namespace) -> int:
     """Print a complete gateway.toml for a sandbox at those ports."""
-    print(config_toml(Addresses.at(_base(arguments))), end="")
+    print(config_toml(Addresses.at(_base(arguments)), signin=True), end="")
     return 0
 
 

@@ -66,8 +66,11 @@ def roles_toml(people: Mapping[str, Person] = PEOPLE) -> str:
     return f"roles = [  # policies know these only; a group without a rule gives nothing\n{rules}]"
 
 
-def config_toml(addresses: Addresses) -> str:
-    """A complete gateway.toml for a sandbox at `addresses`; every path is relative to the file."""
+def config_toml(addresses: Addresses, *, signin: bool = False) -> str:
+    """A complete gateway.toml for a sandbox at `addresses`; every path is relative to the file.
+
+    With `signin`, assistants sign in at the gateway, and people at the provider behind it.
+    """
     host, port = urlsplit(addresses.gateway).hostname, urlsplit(addresses.gateway).port
     return f"""\
 # Settings of a gateway in front of the sandbox.
@@ -81,7 +84,7 @@ issuer = "{addresses.issuer}"
 profile = "rfc9068"
 audience = "{addresses.resource}"
 {roles_toml()}
-
+{_LOGIN if signin else ""}
 [jira]
 url = "{addresses.jira}"
 name = "sandbox"
@@ -105,6 +108,25 @@ second = "data/audit-checkpoints"
 
 [tools]
 modules = {json.dumps(TOOL_MODULES)}
+{_SIGNIN if signin else ""}"""
+
+
+_LOGIN = f"""
+[identity.issuers.login]  # the gateway's own client there; what an exchange needs is asked at the sign-in
+client_id = "{provider.GATEWAY_CLIENT_ID}"
+client_secret = "{provider.GATEWAY_CLIENT_SECRET}"
+scopes = ["openid", "email", "profile", "jira:read", "jira:write"]
+"""
+
+_SIGNIN = f"""
+[signin]
+mode = "signin"
+
+[database]
+url = "sqlite:///data/gateway.db"
+
+[vault]  # where the provider's grants are kept; elsewhere `key_file`, made with `vault key`
+key_secret = "sandbox:{"A" * 43}="
 """
 
 
@@ -229,9 +251,9 @@ class Sandbox:
         """An access token for the gateway. Raises `KeyError` for an unknown user."""
         return self.idp.mint(user, client, scope)
 
-    def config_toml(self) -> str:
+    def config_toml(self, *, signin: bool = False) -> str:
         """A complete gateway.toml for this sandbox."""
-        toml = config_toml(self.addresses)
+        toml = config_toml(self.addresses, signin=signin)
         return beside.both_toml(toml, self.datacenter_url) if self._beside else toml
 
     def describe(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ async def _run(stage: Stage, *, once: bool) -> None:
     folder = Path(tempfile.mkdtemp(prefix="jira-agent-gateway-demo-"))
     async with Sandbox() as sandbox:
         config = folder / "gateway.toml"
-        config.write_text(sandbox.config_toml(), encoding="utf-8")
+        config.write_text(sandbox.config_toml(signin=True), encoding="utf-8")
         settings = load(config, {"GATEWAY__AUDIT__CHECKPOINT_SECONDS": "1"})
         gateway = Gateway(settings)
         running = Served(gateway.app, listen("127.0.0.1", settings.server.port))

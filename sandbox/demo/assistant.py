@@ -13,8 +13,8 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 
 from gateway.http import Outward
-from sandbox.idp.browser import sign_in
 from sandbox.people import Person
+from sandbox.visitor import Visitor
 
 REDIRECT = "http://127.0.0.1:33418/callback"
 """Where an assistant on a desktop listens; the identity provider accepts any loopback port."""
@@ -45,11 +45,15 @@ class Browser:
     def __init__(self, person: Person) -> None:
         self._person = person
         self.landed = ""
+        self.pages: list[str] = []
+        """Titles of the pages that came."""
 
     async def open(self, url: str) -> None:
         """Open the authorization request and answer it as the person."""
         async with Outward() as http:
-            self.landed = await sign_in(http, url, user=self._person.name, password=self._person.password)
+            visitor = Visitor(http, self._person)
+            self.landed = await visitor.open(url, REDIRECT)
+        self.pages = visitor.pages
 
     async def callback(self) -> AuthorizationCodeResult:
         """What the assistant's own listener would have received."""

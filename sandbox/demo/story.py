@@ -22,7 +22,7 @@ async def tell(stage: Stage, sandbox: Sandbox, settings: Settings) -> None:
     people, url = sandbox.people, sandbox.gateway_resource
     ana, bo = Assistant(people["ana"], url), Assistant(people["bo"], url)
     async with ana:
-        await _sign_in(stage, ana, sandbox)
+        await _sign_in(stage, ana, sandbox, settings)
         await _work(stage, ana)
         async with bo:
             await _colleague(stage, ana, bo)
@@ -51,15 +51,20 @@ def _parts(stage: Stage, sandbox: Sandbox, settings: Settings) -> None:
     )
 
 
-async def _sign_in(stage: Stage, ana: Assistant, sandbox: Sandbox) -> None:
+async def _sign_in(stage: Stage, ana: Assistant, sandbox: Sandbox, settings: Settings) -> None:
     stage.scene("Ana signs in", "Her assistant knows one address. Everything else it finds by itself.")
     offered = await ana.tools()
     stage.table(("her assistant asked", "answer"), [(f"{m} {u}", s) for m, u, s in ana.steps])
+    stage.table(("Ana's browser showed",), [(title,) for title in ana.browser.pages])
     told = jwt.decode(ana.token, options={"verify_signature": False})
     stage.told(ana.steps[0][2] == 401, "The first call, without a token, got 401 and the way to sign in.")
     stage.told(
         told["sub"] == "ana" and told["aud"] == sandbox.gateway_resource,
         f"She signed in herself; her token is for {told['aud']} and nothing else.",
+    )
+    stage.told(
+        told["iss"] == settings.server.public_url and told["idp"] == sandbox.issuer,
+        "The gateway issued it, after the provider said that she is Ana; the provider's own token never left us.",
     )
     stage.told("jira_search" in offered, f"She is offered {len(offered)} tools: {', '.join(offered)}.")
 
