@@ -250,7 +250,7 @@ def parts(tenant: Tenant, issuer: str) -> Parts:
         site="jira",
         site_url="https://jira.test",
         issuers={"corp": issuer},
-        verifier=lambda _, audience: tenant.identity.towards(audience),
+        verifier=lambda issuer, audience, by="": tenant.identity.towards(audience),
         whose=whose,
         connect_url="https://gateway.test/connect/jira",
     )

@@ -64,7 +64,7 @@ class Pair:
             site="jira",
             site_url=JIRA,
             issuers={"corp": self.idp.issuer},
-            verifier=lambda _, audience: self.identity.towards(audience),
+            verifier=lambda issuer, audience, by="": self.identity.towards(audience),
             whose=self.whose,
             connect_url=CONNECT,
             subject_token=self.subject_token,

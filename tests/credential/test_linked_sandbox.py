@@ -89,7 +89,7 @@ def _parts(base: str, outward: Outward, jira: JiraClient, vault: SealedVault) ->
         site="jira",
         site_url=base,
         issuers={"idp": ISSUER},
-        verifier=lambda issuer, audience: pytest.fail("a linked source verifies no token"),
+        verifier=lambda issuer, audience, by="": pytest.fail("a linked source verifies no token"),
         whose=jira.account,
         connect_url=CONNECT,
         callback_url=CALLBACK,

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from sqlalchemy import Insert
 
 from gateway import limits
 from gateway.errors import ConfigError, Unavailable
-from gateway.store import engines, migrate
+from gateway.store import engines
 from gateway.store.sql import Connection, Database, IntegrityError, func, insert, select, text, update
 from gateway.store.tables import metadata, revocations
 from tests.credential.sealing import KINDS
@@ -31,7 +34,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return made
 
 
-def note(reason: str = "") -> object:
+def note(reason: str = "") -> Insert:
     """A row to write."""
     return insert(revocations).values(kind="user", not_before=1.0, created=2.0, reason=reason)
 
@@ -107,7 +110,7 @@ async def test_numbers_only_grow(url: str) -> None:
     async with Database(url) as database:
 
         def add(connection: Connection) -> int:
-            return int(connection.execute(note().returning(revocations.c.seq)).scalar_one())  # type: ignore[attr-defined]
+            return int(connection.execute(note().returning(revocations.c.seq)).scalar_one())
 
         assert [await database.run(add) for _ in range(3)] == [1, 2, 3]
         await database.run(
@@ -221,7 +224,7 @@ async def test_a_locked_file_is_unavailable(tmp_path: Path, monkeypatch: pytest.
         engine = database._engine
         assert engine is not None
         with engine.connect() as blocking:
-            blocking.execute(note())  # type: ignore[call-overload]
+            blocking.execute(note())
             with pytest.raises(Unavailable) as raised:
                 await database.run(lambda connection: connection.execute(note("canary-value")))
         assert raised.value.part == "store" and "locked" in raised.value.private
@@ -359,13 +362,13 @@ async def test_a_step_that_fails_leaves_the_schema_as_it_was(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole upgrade is one transaction, so that the next start begins where this one did."""
-    real = migrate.command.upgrade
+    real = command.upgrade
 
-    def fails(config: object, revision: str) -> None:
-        real(config, revision)  # type: ignore[arg-type]
+    def fails(config: Config, revision: str) -> None:
+        real(config, revision)
         raise OSError("the power")
 
-    monkeypatch.setattr(migrate.command, "upgrade", fails)
+    monkeypatch.setattr(command, "upgrade", fails)
     with pytest.raises(ConfigError):
         await Database(url).start()
     monkeypatch.undo()
