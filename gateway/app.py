@@ -24,7 +24,7 @@ from gateway.credential.keys import KEY_FILE, ClientKeys
 from gateway.credential.refresh import VaultRefresher
 from gateway.credential.sealed import vault_from
 from gateway.entrance import Entrance
-from gateway.errors import ConfigError, Sealed
+from gateway.errors import ConfigError, GatewayError, Sealed
 from gateway.gate import Gate
 from gateway.http import Outward
 from gateway.identity.events import SecurityEvents
@@ -55,6 +55,7 @@ class Gateway:
         self.settings = settings
         self.stopped_by: Exception | None = None
         """Why it could not start, if it could not."""
+        self._ending: set[asyncio.Task[None]] = set()
         self.outward = outward or Outward()
         self.tools = _tools(settings)
         self.log, self.audit = self._audit()
@@ -105,6 +106,14 @@ class Gateway:
                 session=one.session,
             )
         self.telling.hear(one)
+        if self.assistants is not None:
+            self._ending.add(task := asyncio.create_task(self._ended(one)))
+            task.add_done_callback(self._ending.discard)
+
+    async def _ended(self, one: Revocation) -> None:
+        assert self.assistants is not None
+        with suppress(GatewayError):  # the next refresh, or the sweep, finds it out
+            await self.assistants.heard(one)
 
     def _refresher(self) -> VaultRefresher | None:
         if self.vault is None:

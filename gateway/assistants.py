@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from math import inf
 
 from starlette.types import ASGIApp
 
@@ -17,7 +18,7 @@ from gateway.errors import ConfigError, GatewayError
 from gateway.http import Outward
 from gateway.identity import Authenticator
 from gateway.identity.groups.cached import CachedGroups
-from gateway.identity.revocation import Revocation, Revocations
+from gateway.identity.revocation import LIFTED, Revocation, Revocations
 from gateway.identity.roles import RoleTable
 from gateway.model import Bearer, Caller
 from gateway.public import Internet
@@ -36,7 +37,7 @@ from gateway.signin.server.codes import Codes
 from gateway.signin.server.consents import Consents
 from gateway.signin.server.documents import Documents
 from gateway.signin.server.ending import Ending
-from gateway.signin.server.families import Families
+from gateway.signin.server.families import Families, FamilyHead
 from gateway.signin.server.form import endpoint
 from gateway.signin.server.idjag import Assertions, assertion_grant
 from gateway.signin.server.metadata import JWT_BEARER, REGISTER, REVOKE, TOKEN, server_metadata_routes
@@ -111,9 +112,7 @@ class Assistants:
         self.ending = Ending(self.families, self.chain, self._cut_off, on.events)
         self.progress = Progress(on.store)
         self._codes = Codes(on.store)
-        self._resources = Resources(
-            self._issuer, {self._issuer + path: name for path, name in on.sites.items()}
-        )
+        self._resources = Resources({self._issuer + path: name for path, name in on.sites.items()})
         self._assertions = self._assertion_judge()
         self.authorize = self._authorization_endpoint()
         self.token = self._token_endpoint()
@@ -139,6 +138,7 @@ class Assistants:
             chain=self.chain,
             events=self._on.events,
             roles=self._roles,
+            check=self._on.revocations.check,
             seconds=self._on.settings.signin.session_hours * 3600.0,
             progress=self.progress,
         )
@@ -211,6 +211,28 @@ class Assistants:
         for head in await self.families.of(issuer, subject):
             await self.ending.end(head, reason)
 
+    async def heard(self, one: Revocation) -> None:
+        """Somebody was cut off, whose tokens are refused by now: what is kept of their sign-ins goes too.
+
+        Raises `Unavailable`; then the next refresh, or the sweep, finds it out.
+        """
+        for head in await self._concerned(one):
+            if await self.families.end(head.id, one.reason or "cut_off"):
+                await self.ending.gone(head, one.reason or "cut_off")
+
+    async def _concerned(self, one: Revocation) -> list[FamilyHead]:
+        if one.reason == LIFTED:
+            return []
+        if one.kind == "user":
+            found = await self.families.of(one.issuer, one.subject)
+        elif one.kind == "client":
+            found = await self.families.with_client(one.client)
+        elif one.kind == "session":
+            found = await self.families.at(one.issuer, one.session)
+        else:
+            return []
+        return [head for head in found if head.began_at <= one.not_before]
+
     def _roles(self, provider: str, groups: frozenset[str]) -> frozenset[str]:
         return self._tables[provider].roles(groups)
 
@@ -219,7 +241,7 @@ class Assistants:
         return frozenset(group for group in groups if self._roles(provider, frozenset({group})))
 
     async def _cut_off(self, family: str, reason: str) -> None:
-        one = Revocation("family", clock.wall(), session=family, reason=reason)
+        one = Revocation("family", inf, session=family, reason=reason)  # it never comes back
         await self._on.revocations.add(one)
 
     async def _living(self) -> frozenset[str]:

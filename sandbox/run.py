@@ -71,13 +71,13 @@ def config_toml(addresses: Addresses, *, signin: bool = False) -> str:
 
     With `signin`, assistants sign in at the gateway, and people at the provider behind it.
     """
-    host, port = urlsplit(addresses.gateway).hostname, urlsplit(addresses.gateway).port
+    place = urlsplit(addresses.gateway)
     return f"""\
 # Settings of a gateway in front of the sandbox.
 [server]
 public_url = "{addresses.gateway}"
-host = "{host}"
-port = {port}
+host = "{place.hostname}"
+port = {place.port}
 
 [[identity.issuers]]
 issuer = "{addresses.issuer}"
@@ -98,7 +98,10 @@ client_secret = "{provider.GATEWAY_CLIENT_SECRET}"
 audience = "{addresses.jira}"
 read_scope = "read:jira-work"
 write_scope = "read:jira-work write:jira-work"
+{_REST}{_SIGNIN if signin else ""}"""
 
+
+_REST = f"""
 [policy]
 # dir = "policies"   # your own rules; without it, those that ship with the gateway
 
@@ -108,8 +111,7 @@ second = "data/audit-checkpoints"
 
 [tools]
 modules = {json.dumps(TOOL_MODULES)}
-{_SIGNIN if signin else ""}"""
-
+"""
 
 _LOGIN = f"""
 [identity.issuers.login]  # the gateway's own client there; what an exchange needs is asked at the sign-in

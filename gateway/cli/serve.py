@@ -16,12 +16,16 @@ from gateway.cli import GOOD, SETTINGS
 from gateway.config import Settings, load
 from gateway.errors import ConfigError
 
+log = logging.getLogger("gateway")
+
 
 def serve(arguments: argparse.Namespace) -> int:
     """Run the gateway until it is interrupted."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = load(arguments.config)
     gateway = Gateway(settings)
+    for note in settings.notes():
+        log.warning("%s", note)
     listening = _listen(settings)
     server = _Announced(server_config(gateway, settings), settings.server.public_url)
     server.run(sockets=[listening])

@@ -42,7 +42,7 @@ class OnBehalf(ABC):
 
     @abstractmethod
     async def _fetch(self, caller: Caller, scopes: frozenset[str]) -> Grant:
-        """A fresh grant for the caller as their provider knows them, checked. Raises what the face of this stage says."""
+        """A fresh, checked grant for the caller as their provider knows them. Raises what this stage's face says."""
 
     async def grant(self, order: GrantOrder) -> Grant:
         """The caller's grant, kept or fresh. Raises what the face of this stage says."""

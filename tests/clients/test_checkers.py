@@ -23,8 +23,6 @@ async def test_mcp_authlab_gives_an_a(place: Place, tmp_path: Path) -> None:
         "login",
         place.url,
         "--no-color",
-        "--foreign-resource",
-        "https://other.example/mcp",
         browser=place.at("bo").open,
         **env,
     )

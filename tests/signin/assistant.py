@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
+import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
@@ -158,6 +160,14 @@ def answered(to: str) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(to).query))
 
 
+def leads_to(page: httpx2.Response) -> str:
+    """Where a page or a redirect leads that ends our part; empty for any other page."""
+    if page.is_redirect:
+        return str(page.headers["location"])
+    found = re.search(r'http-equiv="refresh" content="0; ?url=([^"]*)"', page.text)
+    return unescape(found[1]) if found else ""
+
+
 async def signed_in(
     person: Browser, address: str, *, user: str = "ana", answer: str = "allow"
 ) -> httpx2.Response:
@@ -191,7 +201,7 @@ async def to_consent(person: Browser, address: str, *, user: str = "ana") -> htt
 async def code_of(person: Browser, assistant: Assistant, *, user: str = "ana", **asked: str) -> str:
     """The code that a sign-in ends with; state and issuer are as they must be."""
     reply = await signed_in(person, assistant.address(**asked), user=user)
-    assert reply.is_redirect, reply.text
-    back = answered(reply.headers["location"])
+    back = answered(leads_to(reply))
+    assert "code" in back, reply.text
     assert back["state"] == assistant.state and back["iss"] == assistant.base, back
     return back["code"]

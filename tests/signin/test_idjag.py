@@ -61,7 +61,7 @@ class Bench:
         return Assertions(
             issuers or [self.issuer()],
             issuer=US,
-            resources=Resources(US, SITES),
+            resources=Resources(SITES),
             outward=self.outward,
             store=self.store,
         )

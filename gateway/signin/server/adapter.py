@@ -200,6 +200,13 @@ class Hearing(AuthorizationServer):  # type: ignore[misc]
             raise _refused(wrong, "") from None
 
 
+_SAID = {
+    "invalid_grant": "The code or refresh token is unknown, over, or another client's; sign in again.",
+    "unsupported_grant_type": "grant_type must be authorization_code or refresh_token.",
+}
+"""Where Authlib has no sentence."""
+
+
 class Refused(OAuthError):
     """The same, and where the browser may be sent with it."""
 
@@ -214,5 +221,5 @@ def _refused(wrong: Exception, redirect_uri: str) -> Refused:
     if not isinstance(wrong, OAuth2Error):
         return Refused("invalid_request", "The request holds characters that it may not.", redirect_uri)
     status = 401 if wrong.error == "invalid_client" else 400
-    said = wrong.description or "The request is not acceptable."
+    said = wrong.description or _SAID.get(str(wrong.error), "The request is not acceptable.")
     return Refused(str(wrong.error), str(said), redirect_uri, status)

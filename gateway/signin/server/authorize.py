@@ -12,19 +12,21 @@ the provider of its own, and nobody is signed in here after they are there no mo
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from gateway import clock
 from gateway.credential import Events
-from gateway.signin import pages
+from gateway.errors import Unauthenticated
+from gateway.model import Caller, Secret
 from gateway.signin.flows import Facts, Flows
 from gateway.signin.idtoken import SignedIn
 from gateway.signin.login import ASKED, Login, require_own_form
 from gateway.signin.server import Client, Clients, UnknownClient, assurance, consent_page, host_of
 from gateway.signin.server.adapter import Hearing
+from gateway.signin.server.back import Back, refusal, shown
 from gateway.signin.server.chain import Chain
 from gateway.signin.server.codes import Code, Codes
 from gateway.signin.server.consents import Consents
@@ -34,7 +36,6 @@ from gateway.signin.server.progress import Progress
 from gateway.signin.server.refused import OAuthError
 from gateway.signin.server.resources import Resources
 from gateway.signin.server.scopes import granted
-from gateway.signin.server.shown import origin_of
 from gateway.signin.sessions import Session
 from gateway.signin.web import Refusal, Shell, Visit
 
@@ -61,10 +62,11 @@ class Authorize:
         chain: Chain,
         events: Events,
         roles: Callable[[str, frozenset[str]], frozenset[str]],
+        check: Callable[[Caller], None],
         seconds: float,
         progress: Progress,
     ) -> None:
-        self._issuer = issuer
+        self._back = Back(issuer)
         self._clients = clients
         self._resources = resources
         self._flows = flows
@@ -73,6 +75,7 @@ class Authorize:
         self._chain = chain
         self._events = events
         self._roles = roles
+        self._check = check
         self._seconds = seconds
         self._progress = progress
         self._login: Login | None = None
@@ -92,7 +95,7 @@ class Authorize:
         try:
             client = await self._clients.find(query.get("client_id", ""), visit.source)
             if client.admission == "refused":
-                return _shown(consent_page.refused(visit.session, client, query.get("redirect_uri", "")))
+                return shown(consent_page.refused(visit.session, client, query.get("redirect_uri", "")))
             back = Hearing(client).authorization(query)
             asked = self._asked(client, back, query)
         except UnknownClient as unknown:
@@ -100,8 +103,8 @@ class Authorize:
         except OAuthError as no:
             back = back or getattr(no, "redirect_uri", "")
             if back:
-                return self._back(back, query.get("state", ""), _error(no))
-            return _shown(consent_page.oauth_error(no.error, no.description, status=no.status))
+                return self._back.by_redirect(back, query.get("state", ""), refusal(no))
+            return shown(consent_page.oauth_error(no.error, no.description, status=no.status))
         return await self._leave(visit, asked)
 
     async def arrived(self, visit: Visit, session: Session, who: SignedIn, asked: Facts) -> Response:
@@ -113,7 +116,7 @@ class Authorize:
         back = asked["redirect_uri"]
         await self._progress.asked(who.person.issuer, who.person.subject, client.id)
         if client.admission == "pending":
-            return _shown(consent_page.pending(session, client, back))
+            return shown(consent_page.pending(session, client, back))
         roles = self._roles(who.person.issuer, who.groups)
         if client.admission == "refused" or (client.groups and not client.groups & roles):
             await self._events(
@@ -124,19 +127,34 @@ class Authorize:
                 host=host_of(back),
             )
             groups = client.groups if client.admission == "admitted" else ()
-            return _shown(consent_page.refused(session, client, back, groups=groups))
+            return shown(consent_page.refused(session, client, back, groups=groups))
         family = _family(client, who, asked, clock.wall() + self._seconds)
+        self._standing(family, who)
         await self._chain.keep(family["id"], who)
         person, host = who.person, family["host"]
         given = await self._consents.given(person.issuer, person.subject, client.id, host)
         if given >= frozenset(family["scopes"]) and asked["prompt"] != "consent":
-            return await self._granted(session, asked, family)
+            answer = {"code": await self._code(asked, family)}
+            return self._back.by_redirect(asked["redirect_uri"], asked["state"], answer, session)
         return await self._ask(visit, session, client, asked, family)
+
+    def _standing(self, family: Facts, who: SignedIn) -> None:
+        """Raises `Refusal` for a person, provider's session or client that was cut off."""
+        now = clock.wall()
+        caller = Caller(
+            family["issuer"], family["subject"], family["client"], frozenset(), now, Secret(""),
+            session=who.sid, issued_at=now,
+        )  # fmt: skip
+        try:
+            self._check(caller)
+        except Unauthenticated:
+            text = "Your access, or this assistant's, was ended. Ask whoever runs this gateway."
+            raise Refusal(403, "You were not signed in", text) from None
 
     async def declined(self, asked: Facts) -> Response:
         """The provider sent an error instead of somebody (`Arrivals`)."""
         no = OAuthError("access_denied", "Nobody was signed in.")
-        return self._back(asked["redirect_uri"], asked["state"], _error(no))
+        return self._back.by_redirect(asked["redirect_uri"], asked["state"], refusal(no))
 
     async def answer(self, visit: Visit) -> Response:
         """POST /consent."""
@@ -153,12 +171,12 @@ class Authorize:
             await self._chain.end(family["id"], family["issuer"], family["subject"])
             await self._events("consent.refused", **told)
             no = OAuthError("access_denied", "The person refused.")
-            return self._back(asked["redirect_uri"], asked["state"], _error(no), session)
+            return self._back.after_form(session, asked, refusal(no))
         scopes = frozenset(family["scopes"])
         await self._events("consent.given", **told, scopes=sorted(scopes))
         given = await self._consents.given(**told)
         await self._consents.give(**told, scopes=scopes | given)
-        return await self._granted(session, asked, family)
+        return self._back.after_form(session, asked, {"code": await self._code(asked, family)})
 
     def _asked(self, client: Client, back: str, query: Mapping[str, str]) -> dict[str, Any]:
         """What is kept of a good request. Raises `OAuthError`."""
@@ -180,7 +198,7 @@ class Authorize:
         choose = self._choose
         provider = choose(visit, asked["resource"]) if choose is not None else self._login.first
         if isinstance(provider, Response):
-            return _shown(provider)
+            return shown(provider)
         query = visit.query
         age = query.get("max_age", "")
         wish = {
@@ -190,7 +208,7 @@ class Authorize:
             "login_hint": query.get("login_hint", "")[:200],
             "lasting": True,
         }
-        return _shown(await self._login.leave(visit, provider, {ASKED: asked}, **wish))
+        return shown(await self._login.leave(visit, provider, {ASKED: asked}, **wish))
 
     async def _ask(
         self, visit: Visit, session: Session, client: Client, asked: Facts, family: Facts
@@ -204,11 +222,12 @@ class Authorize:
             ends_at=family["expires_at"],
             flow=flow,
             action=CONSENT,
+            again=_again(asked),
         )
-        return _shown(consent_page.consent(session, ask))
+        return shown(consent_page.consent(session, ask))
 
-    async def _granted(self, session: Session, asked: Facts, family: Facts) -> Response:
-        code = await self._codes.issue(
+    async def _code(self, asked: Facts, family: Facts) -> str:
+        return await self._codes.issue(
             Code(
                 client=asked["client_id"],
                 redirect_uri=asked["redirect_uri"] if asked["redirect_given"] else "",
@@ -216,17 +235,6 @@ class Authorize:
                 family=family,
             )
         )
-        return self._back(asked["redirect_uri"], asked["state"], {"code": code}, session)
-
-    def _back(
-        self, redirect_uri: str, state: str, answer: Mapping[str, str], session: Session | None = None
-    ) -> Response:
-        """To the assistant (RFC 6749 §4.1.2; `iss`: RFC 9207 §2)."""
-        parts = urlsplit(redirect_uri)
-        more = urlencode({**answer, **({"state": state} if state else {}), "iss": self._issuer})
-        to = urlunsplit(parts._replace(query=f"{parts.query}&{more}" if parts.query else more))
-        redirects = origin_of(redirect_uri) or parts.scheme in ("https", "http")
-        return _shown(pages.elsewhere(to) if redirects else consent_page.closing(session, to))
 
 
 def _family(client: Client, who: SignedIn, asked: Facts, ends_at: float) -> dict[str, Any]:
@@ -241,6 +249,7 @@ def _family(client: Client, who: SignedIn, asked: Facts, ends_at: float) -> dict
         "assurance": assurance(client, back),
         "scopes": list(asked["scopes"]),
         "resource": asked["resource"],
+        "began_at": clock.wall(),
         "expires_at": min(ends_at, who.ends_at or ends_at),
         "facts": {
             "email": who.person.email,
@@ -254,19 +263,24 @@ def _family(client: Client, who: SignedIn, asked: Facts, ends_at: float) -> dict
     }
 
 
-def _error(no: OAuthError) -> dict[str, str]:
-    return {"error": no.error, "error_description": no.description}
+def _again(asked: Facts) -> str:
+    """The same request of the assistant, for which the provider asks anew who it is."""
+    query = {
+        "response_type": "code",
+        "client_id": asked["client_id"],
+        "redirect_uri": asked["redirect_uri"] if asked["redirect_given"] else "",
+        "scope": " ".join(asked["scopes"]),
+        "resource": asked["resource"],
+        "state": asked["state"],
+        "code_challenge": asked["challenge"],
+        "code_challenge_method": "S256",
+        "prompt": "login",
+    }
+    return f"{AUTHORIZE}?{urlencode({name: value for name, value in query.items() if value})}"
 
 
 def _unknown(client: UnknownClient) -> Response:
     private = getattr(client, "private", "")
     if private:  # why a document could not be had: for the operator
         log.warning("%s %s", client, private)
-    return _shown(consent_page.oauth_error("invalid_client", str(client)))
-
-
-def _shown(response: Response) -> Response:
-    """Assistants open us in a window of theirs and wait for it: with an opener policy they would lose it."""
-    if "cross-origin-opener-policy" in response.headers:
-        del response.headers["cross-origin-opener-policy"]
-    return response
+    return shown(consent_page.oauth_error("invalid_client", str(client)))

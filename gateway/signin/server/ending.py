@@ -20,15 +20,23 @@ class Ending:
         self._events = events
 
     async def end(self, head: FamilyHead, reason: str) -> bool:
-        """It is over; False when it was before. Raises `Unavailable`."""
+        """It is over; False when it was before. Raises `Unavailable` or `Sealed`.
+
+        Its tokens are refused first, and its row says so after that: if this fails or is interrupted, whoever tries
+        again, a refresh too, does the rest. The other way round nobody would.
+        """
+        if head.ended:
+            return False
+        await self._cut_off(head.id, reason)
         if not await self._families.end(head.id, reason):
             return False
-        await self.ended(head, reason)
+        await self.gone(head, reason)
         return True
 
-    async def ended(self, head: FamilyHead, reason: str) -> None:
-        """What follows when its row says so already."""
-        await self._cut_off(head.id, reason)
-        await self._chain.end(head.id, head.issuer, head.subject)
-        told = {"issuer": head.issuer, "subject": head.subject, "client": head.client, "family": head.id}
-        await self._events("assistant.signed_out", **told, reason=reason)
+    async def gone(self, head: FamilyHead, reason: str) -> None:
+        """What follows when its access tokens are refused already."""
+        try:
+            await self._chain.end(head.id, head.issuer, head.subject)
+        finally:  # a grant that is left is swept away; nobody comes back for the record
+            told = {"issuer": head.issuer, "subject": head.subject, "client": head.client, "family": head.id}
+            await self._events("assistant.signed_out", **told, reason=reason)

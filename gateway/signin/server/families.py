@@ -85,11 +85,7 @@ class Family:
 
 
 class Reused(Exception):
-    """A refresh token that was used before came back, too late. `family` is over now."""
-
-    def __init__(self, family: Family) -> None:
-        super().__init__("a used refresh token came back")
-        self.family = family
+    """A refresh token that was used before came back, too late: whoever has it, the sign-in must end."""
 
 
 class Families:
@@ -127,15 +123,14 @@ class Families:
         return _family(row) if row is not None else None
 
     async def standing(self, token: str, family: Family) -> bool:
-        """Whether the token may be used: it is current, or was until just now. Raises `Reused`, and ends it."""
+        """Whether the token may be used: it is current, or was until just now. Raises `Reused`."""
         digest = _digest(token)
         if digest == family.current:
             return True
         graced = family.rotated_at is not None and clock.wall() - family.rotated_at < self._grace
         if graced:
             return digest == family.previous
-        await self.end(family.head.id, REUSED)
-        raise Reused(family)
+        raise Reused
 
     async def rotate(self, token: str, family: Family, facts: Facts, expires_at: float) -> Secret | None:
         """The successor of a token that is `standing`; for the one before the current, the current one.
@@ -144,10 +139,8 @@ class Families:
         """
         facts = replace(facts, tag_key=family.facts.tag_key, until=family.facts.until)
         for _ in range(3):  # each round somebody else was faster
-            if _digest(token) == family.previous:
-                return _opened(token, family)
             if _digest(token) != family.current:
-                return None
+                return await self._successor(token, family.head.id)
             successor, digest = _new(family.head.id, family.generation + 1, facts)
             sealed = encrypted(_seal_key(token), successor.reveal().encode(), family.head.id.encode())
             values = {
@@ -168,6 +161,13 @@ class Families:
             family = found
         return None
 
+    async def _successor(self, token: str, id: str) -> Secret | None:
+        """The current one, as its row is now: asking the provider took a while."""
+        family = await self.by_id(id)
+        if family is None or family.head.ended or _digest(token) != family.previous:
+            return None
+        return _opened(token, family)
+
     async def end(self, id: str, reason: str) -> bool:
         """It is over: no refresh token of it is good. False when it was over already."""
         gone = {"ended": reason, "ended_at": clock.wall(), "successor": None}
@@ -181,6 +181,11 @@ class Families:
     async def with_client(self, client: str) -> Sequence[FamilyHead]:
         """The living ones with that assistant."""
         return await self._heads(families.c.client == client)
+
+    async def at(self, issuer: str, sid: str) -> Sequence[FamilyHead]:
+        """The living ones of one session at that provider."""
+        mark = f'%"sid":{orjson.dumps(sid).decode()}%'
+        return await self._heads(families.c.issuer == issuer, families.c.facts.like(mark))
 
     async def living(self) -> Sequence[FamilyHead]:
         """All that are not over."""

@@ -1,7 +1,7 @@
 """For which of our endpoints a token is asked (RFC 8707), as assistants write it.
 
-They send the URL that the person typed, or none, or with a slash or a query behind it; some send our
-origin alone. What is ours after that is ours; anything else is `invalid_target`.
+They send the URL that the person typed, or none, or with a slash or a query behind it. What is ours after
+that is ours; anything else is `invalid_target`, our own origin too: it is the issuer, not an endpoint.
 """
 
 from collections.abc import Mapping
@@ -14,11 +14,10 @@ from gateway.signin.server.refused import OAuthError
 class Resources:
     """`sites`: URL of each MCP endpoint -> name of its Jira site; the first is meant where none is named."""
 
-    def __init__(self, issuer: str, sites: Mapping[str, str]) -> None:
+    def __init__(self, sites: Mapping[str, str]) -> None:
         self._sites = dict(sites)
         self._first = next(iter(self._sites))
-        self._root = _plain(issuer)
-        self._ours = {_plain(url): url for url in self._sites} | {self._root: self._first}
+        self._ours = {_plain(url): url for url in self._sites}
 
     def one(self, asked: str | None) -> str:
         """The URL of the endpoint, byte for byte. Raises `OAuthError`."""
@@ -32,7 +31,7 @@ class Resources:
 
     def same(self, asked: str | None, bound: str) -> None:
         """Whether a later request means the endpoint that the sign-in was for. Raises `OAuthError`."""
-        if asked and _plain(asked) != self._root and self.one(asked) != bound:
+        if asked and self.one(asked) != bound:
             raise OAuthError("invalid_target", f"This sign-in is for {bound}.")
 
     def names(self, resource: str) -> list[str]:
