@@ -523,3 +523,10 @@ SCIM_PAGE = 200
 
 SCIM_FAILURES_PER_MINUTE = 60
 """SCIM requests with a wrong token from one address in a minute."""
+
+IDLE_GAP_SECONDS = 1_800.0
+"""seconds without a call after which the record calls the next one a new session: what web analytics, and people
+who review, mean by one sitting."""
+
+SESSIONS_FOLLOWED = 10_000
+"""sessions that one process follows; the one that was idle longest is forgotten first."""

@@ -121,7 +121,7 @@ def of_caller(caller: Caller) -> dict[str, Any]:
         "client": caller.client,
         "assurance": caller.assurance,
         "token": caller.token_id,
-        **({"session": caller.family} if caller.family else {}),
+        **({"family": caller.family} if caller.family else {}),
     }
 
 

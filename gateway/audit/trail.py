@@ -32,6 +32,7 @@ from typing import Any, Self, TypeVar
 from gateway import clock, limits
 from gateway.audit import AuditLog, record
 from gateway.audit.strangers import Strangers
+from gateway.audit.visits import Visits
 from gateway.errors import GatewayError, Sealed
 from gateway.model import Caller, Decision, Effect, Grant, Resource, ToolCall, ToolRequest
 
@@ -67,6 +68,10 @@ class Trail:
         """Who calls."""
         self._known = True
         self._told |= record.of_caller(caller)
+        session, idle = self._recorder.visits.seen(caller)
+        self._told["session"] = session
+        if idle is not None:
+            self._told["idle"] = idle
 
     def call(self, call: ToolCall) -> None:
         """What they ask."""
@@ -220,6 +225,7 @@ class Recorder:
         self.version = version
         self.key = key
         self.strangers = Strangers()
+        self.visits = Visits()
         self._seconds = strangers_seconds
         self._minutes: asyncio.Task[None] | None = None
 
