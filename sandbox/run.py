@@ -127,7 +127,7 @@ mode = "signin"
 [database]
 url = "sqlite:///data/gateway.db"
 
-[vault]  # where the provider's grants are kept; elsewhere `key_file`, made with `vault key`
+[vault]  # where the provider's grants are kept; elsewhere `key_file`, which `vault rotate` makes
 key_secret = "sandbox:{"A" * 43}="
 """
 
