@@ -9,6 +9,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import inf
 from typing import Any
 
 import orjson
@@ -60,8 +61,8 @@ async def _end(settings: Settings, arguments: argparse.Namespace) -> list[Family
         families, revocations = _families(settings, database), Revocations(database)
         ended = []
         for head in _chosen(await families.living(), arguments):
+            await revocations.add(Revocation("family", inf, session=head.id, reason=REASON))
             if await families.end(head.id, REASON):
-                await revocations.add(Revocation("family", clock.wall(), session=head.id, reason=REASON))
                 ended.append(head)
         return ended
 

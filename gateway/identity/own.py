@@ -39,7 +39,7 @@ class OwnTokens:
             issuer,
             audience,
             algorithms=frozenset({"ES256"}),
-            required=frozenset({"jti", "idp", "sid", "assurance"}),
+            required=frozenset({"jti", "idp", "sid", "assurance", "began"}),
         )
         self._keys = keys
         self._roles = roles
@@ -92,12 +92,15 @@ class OwnTokens:
             raise Unauthenticated("its person is of a provider that is no longer in the settings")
         if claims["assurance"] not in ("attested", "asserted"):
             raise Unauthenticated("assurance is malformed")
-        session = claims.get("idp_sid", "")
+        session, began = claims.get("idp_sid", ""), claims["began"]
+        if not isinstance(began, int | float):
+            raise Unauthenticated("began is malformed")
         caller = caller_from(claims, replace(self._profile, roles=known), bearer)
         return replace(
             caller,
             issuer=str(provider),
             assurance=str(claims["assurance"]),
             family=caller.session,
+            issued_at=float(began),  # a refresh makes nobody newer than a cut-off
             session=str(session) if is_name(session) else "",
         ), key

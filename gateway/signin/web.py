@@ -101,7 +101,7 @@ class Shell:
             session = await self._sessions.of(id)
             await self._count(session, scope)
             form = await _form(receive, headers) if scope["method"] == "POST" else {}
-            query = _single(request.url.query)
+            query = _single(scope["query_string"])
             source = network(scope)
             return await handler(Visit(scope["path"], query, form, browser, id, session, source))
         except HungUp:
@@ -151,13 +151,13 @@ async def _form(receive: Receive, headers: Headers) -> dict[str, str]:
         raise _unreadable() from None
     if len(body) > limits.FORM_BYTES:
         raise _unreadable()
-    return _single(body.decode("latin-1"))
+    return _single(body)
 
 
-def _single(encoded: str) -> dict[str, str]:
+def _single(encoded: bytes) -> dict[str, str]:
     """Decoded parameters. One that came twice is refused: two readers could see different ones (RFC 6749 §3.1)."""
     try:
-        pairs = parse_qsl(encoded, keep_blank_values=True, errors="strict", max_num_fields=30)
+        pairs = parse_qsl(encoded.decode(), keep_blank_values=True, errors="strict", max_num_fields=30)
     except ValueError:
         raise _unreadable() from None
     found = dict(pairs)

@@ -50,6 +50,7 @@ class AccessTokens:
             "iat": now,
             "exp": min(now + self.seconds, int(head.expires_at)),
             "jti": secrets.token_urlsafe(16),
+            "began": head.began_at,
             "idp": head.issuer,
             "sid": head.id,
             "assurance": head.assurance,

@@ -76,6 +76,14 @@ class Chain:
             raise unreachable("the sign-in came without tokens")
         await self._vault.link(self._key(family, who.person.issuer, who.person.subject), "", who.tokens)
 
+    async def kept(self, family: str, issuer: str, subject: str) -> bool:
+        """Whether the grant of that sign-in is still there."""
+        try:
+            head = await self._vault.head(self._key(family, issuer, subject))
+        except ChainBroken:
+            return False
+        return head is not None and not head.ended
+
     async def renewed(self, family: str, issuer: str, subject: str) -> Standing:
         """The person, validated anew at the provider. Raises `ChainBroken`; after `Unavailable` nothing has
         changed, and no token may be given."""

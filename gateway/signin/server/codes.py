@@ -52,15 +52,25 @@ class Codes:
 
     async def use(self, code: str, family: str) -> bool:
         """Whether it was still there: of many at once exactly one gets True."""
-        if await self._store.take(_key(code)) is None:
-            return False
+        # Noted before it goes, so that nobody finds it gone and not noted.
         await self._store.put(_used(code), family.encode(), limits.FLOW_SECONDS)
-        return True
+        return await self._store.take(_key(code)) is not None
 
-    async def given_for(self, code: str) -> str | None:
-        """The family that a used code began; None when it began none lately."""
+    async def again(self, code: str) -> str | None:
+        """A code that is gone came again: the family that it began, or is about to; None when it began none lately.
+
+        That is noted before anybody looks for the family. Who begins it looks for the note afterwards
+        (`came_again`), so of two at the same moment at least one sees the other.
+        """
         kept = await self._store.get(_used(code))
-        return kept.decode() if kept is not None else None
+        if kept is None:
+            return None
+        await self._store.put(_again(code), b"1", limits.FLOW_SECONDS)
+        return kept.decode()
+
+    async def came_again(self, code: str) -> bool:
+        """Whether somebody else came with it since it was used."""
+        return await self._store.get(_again(code)) is not None
 
 
 def _key(code: str) -> str:
@@ -69,3 +79,7 @@ def _key(code: str) -> str:
 
 def _used(code: str) -> str:
     return f"code-used:{digest(code)}"
+
+
+def _again(code: str) -> str:
+    return f"code-again:{digest(code)}"

@@ -236,7 +236,7 @@ def _family(accepted: Accepted, client: Client, seconds: float) -> Family:
         assurance="attested",  # it proved itself to us, and the provider named it
         scopes=accepted.scopes,
         resource=accepted.resource,
-        began_at=now,
+        began_at=min(now, accepted.issued_at),
         used_at=now,
         expires_at=now + seconds,
     )

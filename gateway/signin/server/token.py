@@ -22,7 +22,7 @@ from gateway.signin.server.assertion import Assertion, client_of
 from gateway.signin.server.chain import Chain, ChainBroken
 from gateway.signin.server.codes import Codes
 from gateway.signin.server.ending import Ending
-from gateway.signin.server.families import Facts, Families, Family, FamilyHead, Reused, facts_of
+from gateway.signin.server.families import REUSED, Facts, Families, Family, FamilyHead, Reused, facts_of
 from gateway.signin.server.form import Sent
 from gateway.signin.server.metadata import JWT_BEARER
 from gateway.signin.server.refused import OAuthError
@@ -102,13 +102,17 @@ class Token:
             await self._punished(text)
             raise OAuthError("invalid_grant", "The code was used before.")
         facts = facts_of(told.pop("facts"))
-        now = clock.wall()
         scopes = frozenset(told.pop("scopes"))
-        head = FamilyHead(**told, scopes=scopes, began_at=now, used_at=now)
+        head = FamilyHead(**told, scopes=scopes, used_at=clock.wall())
         self._standing(head, facts)
+        if not await self._chain.kept(head.id, head.issuer, head.subject):
+            raise OAuthError("invalid_grant", "This sign-in is over; sign in again.")
         told_of = {"issuer": head.issuer, "subject": head.subject, "client": head.client, "family": head.id}
         await self._events("assistant.signed_in", **told_of, host=head.host, assurance=head.assurance)
         family, refresh = await self._families.begin(head, facts)
+        if await self._codes.came_again(text):
+            await self._punished(text)
+            raise OAuthError("invalid_grant", "The code was used before.")
         return self._issued(family, scopes, refresh)
 
     async def _refreshed(self, sent: Sent, client: Client, hearing: Hearing) -> Mapping[str, Any]:
@@ -124,7 +128,7 @@ class Token:
         try:
             standing = await self._families.standing(text, family)
         except Reused:
-            await self._ending.ended(family.head, "reused")
+            await self._ending.end(family.head, REUSED)
             raise OAuthError("invalid_grant", "This refresh token was used before; sign in again.") from None
         if not standing:
             raise OAuthError("invalid_grant", "This refresh token was replaced; use the newest.")
@@ -160,7 +164,7 @@ class Token:
 
     async def _punished(self, code: str) -> None:
         """RFC 6749 §4.1.2: what a code gave is over when the code comes again."""
-        id = await self._codes.given_for(code)
+        id = await self._codes.again(code)
         family = await self._families.by_id(id) if id else None
         if family is not None and not family.head.ended:
             await self._ending.end(family.head, "code_reused")
@@ -176,7 +180,7 @@ class Token:
             token=Secret(""),
             session=facts.sid,
             family=head.id,
-            issued_at=head.used_at,
+            issued_at=head.began_at,  # refreshing makes nobody newer than a cut-off
         )
         try:
             self._check(caller)
