@@ -530,3 +530,7 @@ who review, mean by one sitting."""
 
 SESSIONS_FOLLOWED = 10_000
 """sessions that one process follows; the one that was idle longest is forgotten first."""
+
+HEARTBEAT_SECONDS = 10.0
+"""seconds of a call after which, and between which, it says that it lives: assistants and proxies give up a silent
+connection after 30 or 60."""

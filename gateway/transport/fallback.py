@@ -36,6 +36,7 @@ from gateway.transport import Line, catalogue
 from gateway.transport.asgi import Reply
 from gateway.transport.elicit import Address, addressed
 from gateway.transport.errors import Answers
+from gateway.transport.heartbeat import Heartbeat
 from gateway.transport.results import refused, succeeded
 
 _EXCHANGE = "gateway.exchange"
@@ -49,6 +50,8 @@ class Exchange:
     caller: Caller
     source: str
     call_id: str
+    beat: Heartbeat
+    """Says that a long call lives."""
     opens_addresses: bool = False
     """Whether the client can be asked to open an address (`elicit.py`)."""
     refused: Reply | None = None

@@ -54,6 +54,7 @@ from gateway.transport.elicit import Address, addressed, as_it_is, opens_address
 from gateway.transport.envelope import Envelopes, ordinary
 from gateway.transport.errors import Answers, protocol_error
 from gateway.transport.fallback import Exchange, Fallback
+from gateway.transport.heartbeat import Heartbeat
 from gateway.transport.metadata import metadata_url
 from gateway.transport.results import refused, succeeded
 from gateway.transport.web import Guard, method_not_allowed, told
@@ -98,17 +99,22 @@ class McpEndpoint:
             await refused.send(send)
             return
         call_id = secrets.token_hex(6)
+        beat = Heartbeat(send, headers, self._guard.cors(headers))
         try:
-            reply = await self._answer(scope, headers, receive, call_id)
+            reply = await self._answer(scope, headers, receive, call_id, beat)
         except HungUp:
             return
         except jsonrpc.Malformed as malformed:
             reply = protocol_error(malformed.id, malformed.code, malformed.text)
         except Exception as problem:
             reply = self._answers.outside_a_call(problem, call_id)
-        await reply.send(send, self._guard.cors(headers))
+        finally:
+            await beat.stop()
+        await beat.answer(reply)
 
-    async def _answer(self, scope: Scope, headers: Headers, receive: Receive, call_id: str) -> Reply:
+    async def _answer(
+        self, scope: Scope, headers: Headers, receive: Receive, call_id: str, beat: Heartbeat
+    ) -> Reply:
         if scope["method"] == "OPTIONS" and headers.get("access-control-request-method"):
             return self._guard.preflight(headers)
         if token_in_query(scope["query_string"]):
@@ -131,7 +137,7 @@ class McpEndpoint:
         message = jsonrpc.read(body)
         modern = _is_modern(headers, message)
         opens = opens_addresses(headers, message, modern=modern)
-        exchange = Exchange(bearer, caller, source, call_id, opens)
+        exchange = Exchange(bearer, caller, source, call_id, beat, opens)
         serve = self._modern if modern else self._handshake
         try:
             return await serve(message, scope, headers, receive, exchange)
@@ -212,6 +218,7 @@ class McpEndpoint:
             protocol=version,
             call_id=exchange.call_id,
         )
+        exchange.beat.begin((params.get("_meta") or {}).get("progressToken"))
         try:
             fields = succeeded(await unless_hung_up(receive, self._line.call(exchange.bearer, request)))
         except HungUp:
