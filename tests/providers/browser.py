@@ -9,6 +9,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from html import unescape
 from html.parser import HTMLParser
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
@@ -22,6 +23,9 @@ from sandbox.idp import totp
 from sandbox.people import Person
 from tests.providers.provider import REDIRECT, Refused, Tokens
 
+REFRESH = re.compile(r'<meta http-equiv="refresh" content="0; ?url=([^"]*)">')
+FORMS = re.compile(r"(<form [^>]*>)(.*?)</form>", re.DOTALL)
+
 STEPS = 20
 """pages and redirects of one sign-in at most: Keycloak's longest has nine"""
 
@@ -31,7 +35,7 @@ class Browser:
 
     def __init__(self, person: Person) -> None:
         self._person = person
-        self._filled: set[frozenset[str]] = set()
+        self._filled: set[tuple[str, frozenset[str]]] = set()
         # Browsers count loopback as secure and send `Secure` cookies there; this jar is told to.
         policy = DefaultCookiePolicy(secure_protocols=("https", "wss", "http"))
         self._http = httpx2.AsyncClient(
@@ -52,7 +56,7 @@ class Browser:
         Raises `Refused` with error `login` when a page comes again with a complaint, or cannot be filled in.
         """
         landed = await self._go(await self._http.get(url), lambda url: url.startswith(REDIRECT + "?"))
-        query = urlsplit(urljoin(str(landed.url), landed.headers.get("location", ""))).query
+        query = urlsplit(_onward(landed)).query
         return {name: values[0] for name, values in parse_qs(query).items()}
 
     async def visit(self, url: str, base: str) -> httpx2.Response:
@@ -64,10 +68,10 @@ class Browser:
 
     async def send(self, page: httpx2.Response, action: str) -> httpx2.Response:
         """Send the form of a site's `page` that goes to `action`, and go on to that site's next page."""
-        for tag, inside in re.findall(r"(<form [^>]*>)(.*?)</form>", page.text, re.DOTALL):
+        for tag, inside in FORMS.findall(page.text):
             form = Page.of(f"{tag}{inside}</form>")
             if urlsplit(form.action).path == action:
-                base = "{0.scheme}://{0.netloc}".format(urlsplit(str(page.url)))
+                base = _origin(page)
                 return await self._go(await self._post(page, form, form.fields, origin=base), base=base)
         raise AssertionError(f"no form goes to {action}: {Page.of(page.text).text}")
 
@@ -77,9 +81,8 @@ class Browser:
         """Follow redirects and fill in pages until a redirect that `end`s it, or a page at `base`."""
         self._filled.clear()
         for _ in range(STEPS):
-            location = reply.headers.get("location")
-            if reply.status_code in (301, 302, 303, 307, 308) and location:
-                url = urljoin(str(reply.url), location)
+            url = _onward(reply)
+            if url:
                 if end(url):
                     return reply
                 reply = await self._http.get(url)
@@ -90,13 +93,16 @@ class Browser:
         raise Refused("login", "the pages lead nowhere")
 
     async def _fill(self, reply: httpx2.Response) -> httpx2.Response:
-        page = Page.of(reply.text)
-        known = self._answers() if page.form else {}
-        wanted = frozenset(page.fields.keys() & known.keys())
-        if not page.form or wanted in self._filled:  # the same questions again: an answer was wrong
+        page, known = Page.of(reply.text), self._answers()
+        forms = [Page.of(f"{tag}{inside}</form>") for tag, inside in FORMS.findall(reply.text)]
+        form = next((one for one in forms if one.fields.keys() & known.keys()), page)
+        wanted = frozenset(form.fields.keys() & known.keys())
+        asked = _origin(reply), wanted
+        if not form.form or asked in self._filled:  # the same questions again: an answer was wrong
             raise Refused("login", page.said or f"a page that cannot be filled in: {page.text[:300]}")
-        self._filled.add(wanted)
-        return await self._post(reply, page, {**page.fields, **{name: known[name] for name in wanted}})
+        self._filled.add(asked)
+        fields = {**form.fields, **{name: known[name] for name in wanted}}
+        return await self._post(reply, form, fields, origin=_origin(reply))
 
     async def _post(
         self, reply: httpx2.Response, page: "Page", fields: Mapping[str, str], **headers: str
@@ -117,6 +123,18 @@ class Browser:
             **dict.fromkeys(("code", "otp"), code),
             "answer": "allow",
         }
+
+
+def _onward(reply: httpx2.Response) -> str:
+    """Where a browser goes from there by itself: a redirect, or a page that refreshes at once; empty: nowhere."""
+    found = reply.headers.get("location") if reply.is_redirect else None
+    if found is None and (told := REFRESH.search(reply.text)):
+        found = unescape(told[1])
+    return urljoin(str(reply.url), found) if found else ""
+
+
+def _origin(reply: httpx2.Response) -> str:
+    return "{0.scheme}://{0.netloc}".format(urlsplit(str(reply.url)))
 
 
 class Page(HTMLParser):

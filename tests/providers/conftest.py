@@ -1,6 +1,6 @@
 """Each provider is started once for all its tests, and what was shown is told in a table at the end.
 
-.work/identity/acceptance.md      the table, provider by source by scenario
+.work/identity/acceptance.md      the table, provider by mode by source by scenario
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -15,6 +15,7 @@ from tests.providers.oidc_provider import OidcProvider
 from tests.providers.place import Place
 from tests.providers.provider import Parties, Provider
 from tests.providers.sandbox_provider import SandboxProvider
+from tests.providers.signing import SigningPlace
 
 PROVIDERS: dict[str, Callable[[Parties], Provider]] = {
     "keycloak": Keycloak,
@@ -26,11 +27,27 @@ WRITTEN = HERE.parents[1] / ".work/identity/acceptance.md"
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", params=PROVIDERS)
-async def place(
+async def provided(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Place]:
-    """A whole gateway in front of one provider."""
+    """A whole gateway in front of one provider, at which assistants sign in."""
     async with Place(tmp_path_factory.mktemp(request.param), PROVIDERS[request.param]) as place:
+        yield place
+
+
+@pytest.fixture(scope="session")
+def mode(request: pytest.FixtureRequest) -> str:
+    """Where assistants sign in; at the provider, where a test does not say so."""
+    return str(getattr(request, "param", Place.mode))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def place(provided: Place, mode: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    """That gateway, or one beside it at which assistants sign in."""
+    if mode == Place.mode:
+        yield provided
+        return
+    async with SigningPlace(provided, tmp_path_factory.mktemp(mode)) as place:
         yield place
 
 
@@ -52,11 +69,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def _table(stats: dict[str, list[Any]]) -> Iterable[str]:
-    yield "| provider | source | scenario | shown |"
-    yield "| --- | --- | --- | --- |"
+    yield "| provider | assistants sign in at | source | scenario | shown |"
+    yield "| --- | --- | --- | --- | --- |"
     for outcome in ("failed", "error", "passed"):
         for report in stats.get(outcome, []):
             told = dict(getattr(report, "user_properties", []))
             if "scenario" in told and (outcome != "passed" or report.when == "call"):
                 shown = told.get("shown", "") if outcome == "passed" else outcome.upper()
-                yield f"| {told['provider']} | {told['source']} | {told['scenario']} | {shown} |"
+                where = {"signin": "the gateway"}.get(told["mode"], "the provider")
+                yield f"| {told['provider']} | {where} | {told['source']} | {told['scenario']} | {shown} |"

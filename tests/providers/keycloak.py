@@ -26,7 +26,17 @@ from tests.providers.tokens import Keys
 ROOT = Path(__file__).resolve().parents[2]
 REALM = "jira-agents"
 GATEWAY = "jira-agent-gateway"
+SIGN_IN = "jira-agent-gateway-sign-in"
 JIRA = "jira"
+OTP_POLICY = {
+    "otpPolicyType": "totp",  # without it an import takes none of these
+    "otpPolicyAlgorithm": "HmacSHA1",
+    "otpPolicyDigits": 6,
+    "otpPolicyPeriod": 30,
+    "otpPolicyLookAheadWindow": 1,
+    "otpPolicyCodeReusable": True,
+}
+"""lee signs in more often than once in 30 seconds"""
 JIRA_TOKEN_SECONDS = 60.0
 """`access.token.lifespan` of the gateway's client in the realm file"""
 
@@ -34,6 +44,7 @@ JIRA_TOKEN_SECONDS = 60.0
 class Keycloak:
     """A `Provider` (see `provider.py`), with the administrator's hands in `admin`."""
 
+    assistant = ASSISTANT
     mfa = "urn:jira-agents:mfa"
     jira_audience = JIRA
 
@@ -70,7 +81,7 @@ class Keycloak:
             {"name": name, "clientRoles": {JIRA: ["user"]} if name == "staff" else {}} for name in names
         ]
         realm["users"] = [_user(person) for person in people]
-        realm["otpPolicyCodeReusable"] = True  # lee signs in more often than once in 30 seconds
+        realm |= OTP_POLICY
         return realm
 
     def settings(self) -> GatewaySettings:
@@ -87,22 +98,20 @@ class Keycloak:
             outlives=JIRA_TOKEN_SECONDS,
         )
 
-    async def login(self, public_url: str) -> dict[str, Any]:
-        """A client for each gateway, as deploy/keycloak/README.md says."""
-        name = f"{GATEWAY}-sign-in-{public_url.rsplit(':', 1)[1]}"
+    async def login(self, public_url: str, *, chain: bool = False) -> dict[str, Any]:
+        """The realm file's client for this, copied for each gateway because their ports differ."""
+        name = f"{SIGN_IN}-{public_url.rsplit(':', 1)[1]}"
+        known = await self.admin.get(await self.admin.client(SIGN_IN))
         client = {
+            **{member: value for member, value in known.items() if member not in ("id", "protocolMappers")},
             "clientId": name,
             "secret": SECRET,
-            "publicClient": False,
-            "standardFlowEnabled": True,
-            "directAccessGrantsEnabled": False,
-            "fullScopeAllowed": False,
             "redirectUris": [public_url + CALLBACK],
-            "attributes": {"post.logout.redirect.uris": public_url + SIGN_OUT},
-            "defaultClientScopes": ["basic", "email"],
+            "attributes": {**known["attributes"], "post.logout.redirect.uris": public_url + SIGN_OUT},
         }
         await self.admin.post("/clients", client)
-        return {"client_id": name, "client_secret": SECRET, "scopes": ["openid", "email"]}
+        scopes = ["openid", "email", "jira:read", "jira:write"]
+        return {"client_id": name, "client_secret": SECRET, "scopes": scopes}
 
     async def token(
         self, user: str, scope: str = WRITE, *, acr: str | None = None, client: str = ASSISTANT
@@ -117,11 +126,13 @@ class Keycloak:
         return await refreshed(self.metadata, tokens)
 
     async def sign_out(self, user: str) -> None:
-        """OpenID Connect RP-Initiated Logout 1.0 §2, of every session of `user`."""
+        """OpenID Connect RP-Initiated Logout 1.0 §2, of every session of `user` whose ID token is here; of the
+        others, whose ID token the gateway has, as an administrator does."""
         async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
             for token in self._id_tokens.pop(user, []):
                 where = self.metadata["end_session_endpoint"]
                 (await http.get(where, params={"id_token_hint": token})).raise_for_status()
+        await self.admin.post(f"/users/{self.subject(user)}/logout")
 
     async def disable(self, user: str) -> None:
         await self.admin.change(f"/users/{self.subject(user)}", enabled=False)

@@ -110,6 +110,9 @@ def _environment() -> dict[str, str]:
         "JAVA_OPTS_APPEND": QUICK,
         "KC_BOOTSTRAP_ADMIN_CLIENT_ID": ADMIN,
         "KC_BOOTSTRAP_ADMIN_CLIENT_SECRET": SECRET,
-        "JIRA_AGENT_GATEWAY_SECRET": SECRET,  # the placeholders of deploy/keycloak/realm.json
+        # The placeholders of deploy/keycloak/realm.json:
+        "JIRA_AGENT_GATEWAY_SECRET": SECRET,
+        "JIRA_AGENT_GATEWAY_SIGN_IN_SECRET": SECRET,
+        "JIRA_AGENT_GATEWAY_URL": "https://gateway.example.com",
         "JIRA_AGENTS_ASSISTANT": ASSISTANT,
     }

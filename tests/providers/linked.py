@@ -6,7 +6,6 @@
 It stands beside the gateway of `Place` and trusts the same tokens; the simulated Jira is new.
 """
 
-import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,7 +23,7 @@ from sandbox.datacenter import create_app as create_datacenter
 from sandbox.people import PEOPLE
 from sandbox.serve import Served, free_port, listen
 from tests.providers.browser import Browser
-from tests.providers.place import RECORD, Answer, Front, Place, trust
+from tests.providers.place import RECORD, Answer, Front, Place, signs_in, trust
 from tests.signin.world import heading
 
 CLOUD = "11111111-2222-3333-4444-555555555555"
@@ -118,12 +117,7 @@ async def linked(place: Place, source: str, folder: Path) -> AsyncIterator[Linke
         served = create_datacenter([app], base_url=root)
         state, jira, kind, own = served.state.datacenter, root, "datacenter", ""
     login = await place.provider.login(public_url)
-    told = "\n".join(f"{name} = {json.dumps(value)}" for name, value in login.items())
     text = f"""{trust(place.provider.settings(), public_url)}
-
-[identity.issuers.login]
-{told}
-
 [jira]
 url = "{jira}"
 name = "{SITE}"
@@ -134,12 +128,7 @@ source = "{source}"
 client_id = "{APP[0]}"
 client_secret = "{APP[1]}"
 {own}
-
-[database]
-url = "sqlite:///gateway.db"
-
-[vault]
-key_secret = "k1:{"A" * 43}="
+{signs_in(login)}
 {RECORD}"""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(Served(served, sock))

@@ -47,6 +47,7 @@ class OidcProvider:
     `{issuer: {"client_id": ours there, "scopes": [...]}}`.
     """
 
+    assistant = ASSISTANT
     mfa = "urn:corp:mfa"
 
     def __init__(
@@ -73,7 +74,7 @@ class OidcProvider:
         self._port = port
         self._client_keys = client_keys
         self._resource_servers = id_jag or {}
-        self._callbacks = [*callbacks, REDIRECT]
+        self._callbacks = [*callbacks, REDIRECT, f"http://127.0.0.1{CALLBACK}"]
         self._keys: dict[str, Any] = {}
         self._process: Process | None = None
 
@@ -136,8 +137,11 @@ class OidcProvider:
             jira_audience=self.jira_audience,
         )
 
-    async def login(self, public_url: str) -> dict[str, Any]:
-        return {"client_id": SIGN_IN_CLIENT_ID, "client_secret": self.secrets["signIn"]}
+    async def login(self, public_url: str, *, chain: bool = False) -> dict[str, Any]:
+        if not chain:
+            return {"client_id": SIGN_IN_CLIENT_ID, "client_secret": self.secrets["signIn"]}
+        scopes = ["openid", "email", "groups", "jira:read", "jira:write"]
+        return {"client_id": GATEWAY_CLIENT_ID, "client_secret": self.secrets["gateway"], "scopes": scopes}
 
     async def token(
         self,

@@ -7,7 +7,7 @@ assistant ──token──> gateway ──exchange──> provider
 import itertools
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,6 +105,11 @@ class Place(Front):
     The rules in force are those of `policies`, a copy of those that ship with the gateway.
     """
 
+    mode = "resource"
+    """Where assistants sign in: at the provider, whose tokens are presented; or at the gateway (`signin`)."""
+    unasked = 0.0
+    """Seconds after a sign-in or refresh in which another refresh does not ask the provider."""
+
     def __init__(self, folder: Path, make: Callable[[Parties], Provider]) -> None:
         public_url = f"http://127.0.0.1:{free_port('127.0.0.1')}"
         super().__init__(folder, public_url, "")
@@ -187,6 +192,22 @@ profile = {text(provider.profile)}
 audience = {text(provider.audience)}
 beside = {text(provider.beside)}
 {roles_toml()}"""
+
+
+def signs_in(login: Mapping[str, Any]) -> str:
+    """The part that says with which client the gateway signs people in, and where it keeps what it is given."""
+    told = "\n".join(f"{name} = {json.dumps(value)}" for name, value in login.items())
+    return f"""
+[identity.issuers.login]
+{told}
+
+[database]
+url = "sqlite:///gateway.db"
+
+[vault]
+key_secret = "k1:{"A" * 43}="
+
+"""
 
 
 RECORD = """

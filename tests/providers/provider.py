@@ -74,6 +74,8 @@ class Refused(Exception):
 class Provider(Protocol):
     """One running identity provider: a class that is built with its `Parties`."""
 
+    assistant: str
+    """`client_id` of the assistant through which `token` signs people in."""
     name: str
     """Its row in the table, with its version: `Keycloak 26.7.3`."""
     issuer: str
@@ -95,8 +97,11 @@ class Provider(Protocol):
     def settings(self) -> "GatewaySettings":
         """How a gateway trusts this provider."""
 
-    async def login(self, public_url: str) -> Mapping[str, Any]:
-        """Register the client with which the gateway at `public_url` signs people in: its `login` settings."""
+    async def login(self, public_url: str, *, chain: bool = False) -> Mapping[str, Any]:
+        """Register the client with which the gateway at `public_url` signs people in: its `login` settings.
+
+        With `chain`, what that client is given can be refreshed, and be exchanged for Jira.
+        """
 
     async def token(
         self, user: str, scope: str = WRITE, *, acr: str | None = None, client: str = ASSISTANT

@@ -12,6 +12,7 @@ from tests.providers.provider import ASSISTANT, WRITE, GatewaySettings, Parties,
 class SandboxProvider:
     """A `Provider` (see `provider.py`), in this event loop; `idp` has its knobs."""
 
+    assistant = ASSISTANT
     name = "sandbox"
     mfa = ACR_MFA
 
@@ -21,7 +22,6 @@ class SandboxProvider:
         self.issuer = ""
         self.idp: Idp
         self.metadata: dict[str, Any] = {}
-        self._given: dict[str, list[str]] = {}
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -52,15 +52,16 @@ class SandboxProvider:
             jira_audience=self.jira_audience,
         )
 
-    async def login(self, public_url: str) -> dict[str, Any]:
+    async def login(self, public_url: str, *, chain: bool = False) -> dict[str, Any]:
         """The gateway's client, whose answers may go to any port of loopback."""
-        return {"client_id": GATEWAY_CLIENT_ID, "client_secret": GATEWAY_CLIENT_SECRET}
+        scopes = ["openid", "email", "profile", "jira:read", "jira:write"]
+        return {"client_id": GATEWAY_CLIENT_ID, "client_secret": GATEWAY_CLIENT_SECRET, "scopes": scopes}
 
     async def token(
         self, user: str, scope: str = WRITE, *, acr: str | None = None, client: str = ASSISTANT
     ) -> Tokens:
         """`acr` changes nothing: whoever has a second factor is asked for it at every sign-in."""
-        tokens = await code_flow(
+        return await code_flow(
             self.parties.people[user],
             self.metadata,
             client=client,
@@ -68,17 +69,14 @@ class SandboxProvider:
             acr=acr,
             resource=self.parties.gateway,
         )
-        self._given.setdefault(user, []).append(tokens.refresh)
-        return tokens
 
     async def refresh(self, tokens: Tokens) -> Tokens:
         return await refreshed(self.metadata, tokens, resource=self.parties.gateway)
 
     async def sign_out(self, user: str) -> None:
         """Its sign-ins have no sessions; their refresh tokens end."""
-        for token in self._given.pop(user, []):
-            link = self.idp.refresh._links.get(token)
-            if link is not None:
+        for _, link in self.idp.refresh._links._items.values():
+            if link.family.sign_in.subject == user:
                 link.family.revoked = True
 
     async def disable(self, user: str) -> None:

@@ -28,7 +28,7 @@ __all__ = ["show"]
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-AT_KEYCLOAK = pytest.mark.parametrize("place", ["keycloak"], indirect=True)
+AT_KEYCLOAK = pytest.mark.parametrize("provided", ["keycloak"], indirect=True)
 JWKS = "/.well-known/jwks.json"
 
 

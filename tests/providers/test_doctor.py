@@ -24,7 +24,7 @@ from tests.providers.test_keycloak import REFUSED, Row, keycloak, without_scope
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.parametrize("place", ["keycloak"], indirect=True),
+    pytest.mark.parametrize("provided", ["keycloak"], indirect=True),
 ]
 
 LOGIN = "jira-agent-gateway-login"

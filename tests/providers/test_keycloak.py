@@ -27,7 +27,7 @@ from tests.providers.tokens import unverified
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.parametrize("place", ["keycloak"], indirect=True),
+    pytest.mark.parametrize("provided", ["keycloak"], indirect=True),
 ]
 
 Change = Callable[[Keycloak], AbstractAsyncContextManager[Any]]

@@ -40,6 +40,7 @@ async def chain(
 def show(record_property: Callable[[str, object], None], chain: Linked) -> Show:
     """As in `test_acceptance.py`, with the source of the chain."""
     record_property("provider", chain.place.provider.name)
+    record_property("mode", chain.place.mode)
     record_property("source", chain.source)
 
     def tell(scenario: str = "", *, shown: str = "") -> None:

@@ -1,6 +1,7 @@
 """The official SDK's own OAuth client, through each provider: it finds the provider, signs in and steps up.
 
-It is registered beforehand, as companies do; what it does with our challenges is its own doing.
+At a provider it is registered beforehand, as companies do, and at the gateway it registers itself; what it does
+with our challenges is its own doing.
 """
 
 from collections.abc import AsyncIterator
@@ -15,13 +16,13 @@ from sandbox.demo.assistant import Assistant
 from sandbox.people import PEOPLE, Person
 from tests.providers.browser import Browser
 from tests.providers.place import Place
-from tests.providers.provider import ASSISTANT, READ, REDIRECT, Refused
-from tests.providers.test_acceptance import Show, show
+from tests.providers.provider import READ, REDIRECT, Refused
+from tests.providers.test_acceptance import BOTH_MODES, Show, show
 from tests.providers.tokens import unverified
 
 __all__ = ["show"]
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), BOTH_MODES]
 
 
 class AtTheBrowser:
@@ -58,9 +59,14 @@ async def assistant(
     at = at or AtTheBrowser(PEOPLE[user])
     one.browser = at  # type: ignore[assignment]
     one.hears.append(at.heard)
-    one._memory.client = OAuthClientInformationFull.model_validate(
-        {"client_id": ASSISTANT, "redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none"}
-    )
+    if token or place.mode == Place.mode:
+        one._memory.client = OAuthClientInformationFull.model_validate(
+            {
+                "client_id": place.provider.assistant,
+                "redirect_uris": [REDIRECT],
+                "token_endpoint_auth_method": "none",
+            }
+        )
     if token:
         one._memory.tokens = OAuthToken(access_token=token, token_type="Bearer", scope=READ)
     async with one:
@@ -75,7 +81,7 @@ async def test_the_sdk_signs_in_and_calls(place: Place, show: Show) -> None:
     assert told.good, told.text
     assert told.data["email"] == PEOPLE["bo"].email
     assert len(opened) == 1
-    assert unverified(one.token)["iss"] == place.provider.issuer
+    assert unverified(one.token)["iss"] == place.provider.metadata["issuer"]
     show(shown="finds the provider from our 401, signs in, calls")
 
 

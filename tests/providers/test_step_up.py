@@ -20,7 +20,7 @@ from gateway import clock
 from sandbox.people import PEOPLE
 from tests.providers.place import Answer, Place
 from tests.providers.provider import READ, WRITE, Refused
-from tests.providers.test_acceptance import Show, known, show
+from tests.providers.test_acceptance import BOTH_MODES, Show, known, show
 from tests.providers.test_sdk import AtTheBrowser, assistant
 from tests.providers.tokens import unverified
 
@@ -28,7 +28,8 @@ __all__ = ["show"]
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.parametrize("place", ["keycloak", "oidc-provider"], indirect=True),
+    pytest.mark.parametrize("provided", ["keycloak", "oidc-provider"], indirect=True),
+    BOTH_MODES,
 ]
 
 COMMENT = {"key": "OPEN-2", "body": "From a new sign-in."}
