@@ -71,7 +71,7 @@ class Gateway:
         shared = settings.store.url.get_secret_value()
         self.store = RedisStore(shared) if shared else MemoryStore()
         self.refresher = self._refresher()
-        entrance = Entrance(settings, self.keys, self.outward)
+        entrance = Entrance(settings, self.keys, self.outward, self.providers.directories)
         self.assistants = self._assistants(access, entrance)
         common = Common(
             settings,

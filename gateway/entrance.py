@@ -5,7 +5,7 @@ secret, which all replicas share; so a changed secret ends the addresses that we
 next one is known beforehand (`next_client_secret`) for replicas that are not restarted at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from gateway.assistants import Assistants
@@ -15,6 +15,7 @@ from gateway.credential.keys import ClientKeys
 from gateway.credential.vault import SIGN_IN, LinkHead, Vault
 from gateway.errors import ConfigError
 from gateway.http import Outward
+from gateway.identity.groups.cached import CachedGroups
 from gateway.model import Caller, Secret
 from gateway.settings import Issuer
 from gateway.signin.choice import Choice, choice_from
@@ -37,11 +38,21 @@ from gateway.transport.web import Guard
 class Entrance:
     """What is needed of the settings to make the pages; `address` is for the endpoints of all sites."""
 
-    def __init__(self, settings: Settings, keys: ClientKeys, outward: Outward) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        keys: ClientKeys,
+        outward: Outward,
+        directories: Mapping[str, CachedGroups],
+    ) -> None:
+        """`directories` by issuer."""
         self._settings = settings
         logins = [one for one in settings.identity.issuers if one.login is not None]
         back = settings.server.public_url + CALLBACK
-        self.providers = [Provider(one, outward, redirect_uri=back, keys=keys) for one in logins]
+        self.providers = [
+            Provider(one, outward, redirect_uri=back, keys=keys, directory=directories.get(one.issuer))
+            for one in logins
+        ]
         """Where people sign in through their browser."""
         server = settings.server
         self.guard = Guard(server.public_url, server.allowed_hosts, server.allowed_origins)

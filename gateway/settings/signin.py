@@ -18,9 +18,9 @@ class SignIn(Section):
         "company's provider behind it. `resource`: the provider does all that, and its tokens are accepted.",
     )
     admission: Literal["open", "pending"] = Field(
-        "open",
-        description="What becomes of an assistant that nobody has admitted: `open` lets it ask for consent, "
-        "`pending` lets it wait until an administrator admits it (`client admit`).",
+        "pending",
+        description="What becomes of an assistant that nobody has admitted: `pending` lets it wait until an "
+        "administrator admits it (`client admit`), `open` lets it ask people for consent.",
     )
     access_minutes: int = Field(30, ge=15, le=60, description="Life of an access token.")
     refresh_days: int = Field(30, ge=1, le=90, description="A sign-in that is not refreshed so long is over.")

@@ -31,7 +31,6 @@ from gateway.credential.vault import TokenSet
 from gateway.errors import Unauthenticated, Unavailable
 from gateway.http import Outward, OutwardError
 from gateway.identity.claims import subject_of
-from gateway.identity.groups import group_source
 from gateway.identity.groups.cached import CachedGroups
 from gateway.jose import JoseError, parse
 from gateway.model import Secret
@@ -82,9 +81,15 @@ class Provider:
     """One provider at which people may sign in; an `AuthorizationServer`. Holds nothing of any person."""
 
     def __init__(
-        self, settings: Issuer, outward: Outward, *, redirect_uri: str, keys: ClientKeys | None = None
+        self,
+        settings: Issuer,
+        outward: Outward,
+        *,
+        redirect_uri: str,
+        keys: ClientKeys | None = None,
+        directory: CachedGroups | None = None,
     ) -> None:
-        """`settings` has a `login`. Raises `ConfigError`."""
+        """`settings` has a `login`; `directory` is asked for groups that are left out. Raises `ConfigError`."""
         assert settings.login is not None
         self.issuer = settings.issuer
         self.name = settings.short
@@ -95,13 +100,7 @@ class Provider:
         self._client = OAuthClient(settings.login, keys, audience=settings.issuer)
         self._tokens = IdTokens(id_profile(settings, settings.login.client_id), outward)
         self._endpoints = Endpoints(settings.issuer, self._tokens.profile.key_origins, outward)
-        self._directory = (
-            CachedGroups(
-                group_source(settings.directory, settings.issuer, outward, OAuthClient(settings.directory))
-            )
-            if settings.directory is not None
-            else None
-        )
+        self._directory = directory
 
     async def begin(
         self,

@@ -30,6 +30,7 @@ BACK = "http://127.0.0.1:8123/callback"
 SIGNIN = {f"GATEWAY__IDENTITY__ISSUERS__0__LOGIN__{name.upper()}": value for name, value in LOGIN.items()} | {
     "GATEWAY__IDENTITY__ISSUERS__0__LOGIN__SCOPES": '["openid", "email", "profile", "jira:read", "jira:write"]',
     "GATEWAY__SIGNIN__MODE": "signin",
+    "GATEWAY__SIGNIN__ADMISSION": "open",
     "GATEWAY__DATABASE__URL": "sqlite:///data/gateway.db",
     "GATEWAY__VAULT__KEY_SECRET": f"k1:{'A' * 43}=",
 }

@@ -59,11 +59,13 @@ class Desk:
         self.registry = Registry(database, self.library, settings, events=self.book)
 
     def another(self, **settings: Any) -> Registry:
-        return Registry(self.database, self.library, SignIn(**settings), events=self.book)
+        return Registry(
+            self.database, self.library, SignIn(**{"admission": "open", **settings}), events=self.book
+        )
 
 
 @asynccontextmanager
 async def desk(folder: Path, url: str = "", **settings: Any) -> AsyncIterator[Desk]:
     """With those settings of `signin`; on SQLite in that folder, unless a `url` names another database."""
     async with Database(url or f"sqlite:///{folder}/gateway.db") as database:
-        yield Desk(database, SignIn(**settings))
+        yield Desk(database, SignIn(**{"admission": "open", **settings}))

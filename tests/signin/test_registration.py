@@ -58,7 +58,9 @@ async def serving(folder: Path, stack: AsyncExitStack, **settings: Any) -> Count
     url = f"http://127.0.0.1:{port}"
     made = await stack.enter_async_context(desk(folder, **settings))
     store = TellingStore()
-    registration = Registration(made.registry, SignIn(**settings), store, Guard(url, (), ()))
+    registration = Registration(
+        made.registry, SignIn(**{"admission": "open", **settings}), store, Guard(url, (), ())
+    )
     app = create_web({REGISTER: registration.app})
     await stack.enter_async_context(Served(app, listen("127.0.0.1", port)))
     http = await stack.enter_async_context(httpx2.AsyncClient(base_url=url, timeout=20))

@@ -46,7 +46,8 @@ def add_or_find(client: Client, fingerprint: str, connection: Connection) -> Cli
     if found is not None and not over(found.client, client.created_at):
         touch(client.id, client.created_at, connection)
         return found.client
-    drop(client.id, connection)
+    if found is not None:  # its time is over; one that came since we looked is not deleted, but in our way
+        drop(client.id, connection, found.client.created_at)
     add(client, fingerprint, connection)
     return client
 
@@ -78,9 +79,10 @@ def touch(id: str, now: float, connection: Connection) -> None:
     connection.execute(update(clients).where(columns.id == id, old).values(used_at=now))
 
 
-def drop(id: str, connection: Connection) -> bool:
-    """Delete it; whether it was there."""
-    return bool(connection.execute(delete(clients).where(columns.id == id)).rowcount)
+def drop(id: str, connection: Connection, created_at: float | None = None) -> bool:
+    """Delete it, or only the one that came at that moment; whether it was there."""
+    mine = [columns.id == id, *([columns.created_at == created_at] if created_at is not None else [])]
+    return bool(connection.execute(delete(clients).where(*mine)).rowcount)
 
 
 def revoke(id: str, connection: Connection) -> bool:
