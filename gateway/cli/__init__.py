@@ -208,12 +208,14 @@ def _add_explain(commands: Any) -> None:
 
 
 def _add_secrets(commands: Any) -> None:
-    secrets = commands.add_parser("secrets", help="The gateway's own secrets at the providers.")
-    kinds = secrets.add_subparsers(dest="secrets_command", required=True, metavar="status|rotate|roll-key")
+    secrets = commands.add_parser("secrets", help="The gateway's own secrets and keys.")
+    metavar = "status|rotate|roll-key|roll-access-key"
+    kinds = secrets.add_subparsers(dest="secrets_command", required=True, metavar=metavar)
     texts = {
         "status": "How old each secret is, which is in use, and what to do.",
         "rotate": "Change a secret at the provider, in two steps.",
         "roll-key": "Sign client assertions with the next key, and publish a new one.",
+        "roll-access-key": "Sign access tokens with the next key, and publish a new one.",
     }
     for name, text in texts.items():
         leaf = _leaf(kinds, name, f"gateway.cli.secrets:{name.replace('-', '_')}", text)
@@ -221,6 +223,8 @@ def _add_secrets(commands: Any) -> None:
         if name == "rotate":
             leaf.add_argument("name", metavar="NAME", help="as `secrets status` lists it")
             leaf.add_argument("--finish", action="store_true", help="the next becomes current; others end")
+        if name == "roll-access-key":
+            leaf.add_argument("--now", action="store_true", help="also where tokens in use end by it")
 
 
 def _add_doctor(commands: Any) -> None:

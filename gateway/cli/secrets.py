@@ -1,4 +1,4 @@
-"""`secrets status`, `secrets rotate` and `secrets roll-key`: the gateway's own secrets at the providers.
+"""`secrets status`, `rotate`, `roll-key` and `roll-access-key`: the gateway's own secrets, here and at the providers.
 
 Changing one takes two commands, and no call fails in between:
 
@@ -29,6 +29,7 @@ from gateway.errors import ConfigError
 from gateway.files import write_atomically
 from gateway.http import Ask, Outward, OutwardError
 from gateway.settings import ClientSettings, SecretFile, Section
+from gateway.signin.server import access
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -69,6 +70,35 @@ def roll_key(arguments: argparse.Namespace) -> int:
         print(orjson.dumps({"signing": signing.kid, "next": following.kid}).decode())
     else:
         print(f"{signing.kid} signs from now on; {following.kid} is published for the next time.")
+    return GOOD
+
+
+def roll_access_key(arguments: argparse.Namespace) -> int:
+    """Sign access tokens with the next key; those of the key before stay good until the next roll.
+
+    So a second roll within their life would sign out calls: it needs `--now`, which is for a key that leaked.
+    """
+    settings = load(arguments.config)
+    file = settings.signin.key_file or settings.audit.dir / access.KEY_FILE
+    try:
+        keys = ClientKeys(file)
+        left = settings.signin.access_minutes * 60 - (clock.wall() - keys.changed_at())
+        if len(keys.public()) > 2 and left > 0 and not arguments.now:
+            raise ConfigError(
+                [
+                    f"{file}: it was rolled just now, and access tokens of the key before are in use; wait "
+                    f"{left / 60:.0f} minutes. If a key leaked: roll twice with --now."
+                ]
+            )
+        signing, following, _ = access.roll(file)
+    except (OSError, ValueError) as unusable:
+        raise ConfigError([f"{file}: {unusable}. Put EC P-256 keys there."]) from None
+    if arguments.json:
+        print(orjson.dumps({"signing": signing.kid, "next": following.kid}).decode())
+    else:
+        print(
+            f"{signing.kid} signs access tokens from now on; {following.kid} is published for the next time."
+        )
     return GOOD
 
 
