@@ -43,6 +43,7 @@ def assertion(idp: Idp, client: Client, params: Params) -> dict[str, Any]:
         "iat": now,
         "exp": now + LIFE,
         "email": idp.people[subject].email,
+        "groups": list(idp.people[subject].groups),
     }
     told = lie(claims, idp.faults.exchange_claims)
     answer = {

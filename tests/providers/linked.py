@@ -9,7 +9,7 @@ It stands beside the gateway of `Place` and trusts the same tokens; the simulate
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from sandbox.datacenter import create_app as create_datacenter
 from sandbox.people import PEOPLE
 from sandbox.serve import Served, free_port, listen
 from tests.providers.browser import Browser
-from tests.providers.place import RECORD, Answer, Front, Place, signs_in, trust
+from tests.providers.place import RECORD, SIGNIN, Answer, Front, Place, signs_in, trust
 from tests.signin.world import heading
 
 CLOUD = "11111111-2222-3333-4444-555555555555"
@@ -102,8 +102,8 @@ def address(answer: Answer) -> str:
 
 
 @asynccontextmanager
-async def linked(place: Place, source: str, folder: Path) -> AsyncIterator[Linked]:
-    """All of it, running."""
+async def linked(place: Place, source: str, folder: Path, *, id_jag: bool = False) -> AsyncIterator[Linked]:
+    """All of it, running; with `id_jag` assistants come with the provider's identity assertion."""
     public_url = f"http://127.0.0.1:{free_port('127.0.0.1')}"
     sock = listen("127.0.0.1", 0)
     root = f"http://127.0.0.1:{sock.getsockname()[1]}"
@@ -117,7 +117,8 @@ async def linked(place: Place, source: str, folder: Path) -> AsyncIterator[Linke
         served = create_datacenter([app], base_url=root)
         state, jira, kind, own = served.state.datacenter, root, "datacenter", ""
     login = await place.provider.login(public_url)
-    text = f"""{trust(place.provider.settings(), public_url)}
+    settings = replace(place.provider.settings(), id_jag=id_jag)
+    text = f"""{trust(settings, public_url)}
 [jira]
 url = "{jira}"
 name = "{SITE}"
@@ -129,6 +130,7 @@ client_id = "{APP[0]}"
 client_secret = "{APP[1]}"
 {own}
 {signs_in(login)}
+{SIGNIN if id_jag else ""}
 {RECORD}"""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(Served(served, sock))

@@ -199,6 +199,17 @@ class OidcProvider:
         }
         return await self._post_token({**_exchange(subject_token, "", ""), **asked, **more}, "gateway")
 
+    async def partner(self, issuer: str, client: str) -> None:
+        """From now on assertions are also for that authorization server, and for its client `client`."""
+        target = {"client_id": client, "scopes": ["jira:read", "jira:write"]}
+        await self._administer("id-jag", **{issuer: target})
+
+    async def vouched(self, user: str, issuer: str, resource: str) -> str:
+        """An ID-JAG about `user`, of a fresh sign-in, for a partner. Raises `Refused`."""
+        signed_in = await self.gateway_sign_in(user, "openid")
+        answer = await self.id_jag(signed_in.id, "id_token", issuer, resource=resource)
+        return str(answer["access_token"])
+
     async def exchange_by_key(self, token: str, key: Any, kid: str = "gateway") -> dict[str, Any]:
         """RFC 8693 §2 as `GATEWAY_KEY_CLIENT_ID`, proven with the private `key` (RFC 7523 §2.2)."""
         proof = {"client_assertion_type": ASSERTION, "client_assertion": self.assertion(key, kid)}

@@ -191,6 +191,7 @@ issuer = {text(provider.issuer)}
 profile = {text(provider.profile)}
 audience = {text(provider.audience)}
 beside = {text(provider.beside)}
+id_jag = {text(provider.id_jag)}
 {roles_toml()}"""
 
 
@@ -209,6 +210,13 @@ key_secret = "k1:{"A" * 43}="
 
 """
 
+
+SIGNIN = """
+[signin]
+mode = "signin"
+admission = "open"
+"""
+"""Assistants sign in at the gateway; any may ask people."""
 
 RECORD = """
 [audit]

@@ -150,6 +150,8 @@ class GatewaySettings:
     """seconds by which an exchanged token may outlive the token it was exchanged for"""
     beside: tuple[str, ...] = ()
     """Audiences that may stand beside the gateway's."""
+    id_jag: bool = False
+    """Whether assistants may come with its identity assertion."""
     resource: str = ""
     """RFC 8707 `resource` that the exchange sends besides `audience`."""
     more: str = ""

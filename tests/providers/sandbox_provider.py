@@ -4,8 +4,10 @@ from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from sandbox.idp import ACR_MFA, GATEWAY_CLIENT_ID, GATEWAY_CLIENT_SECRET, Idp, create_app
+from sandbox.idp.exchange import GRANT_TYPE
+from sandbox.idp.idjag import ID_JAG, ID_TOKEN, id_token
 from sandbox.serve import Served, listen
-from tests.providers.browser import code_flow, fetched, refreshed
+from tests.providers.browser import code_flow, fetched, post_form, refreshed
 from tests.providers.provider import ASSISTANT, WRITE, GatewaySettings, Parties, Tokens
 
 
@@ -78,6 +80,25 @@ class SandboxProvider:
         for _, link in self.idp.refresh._links._items.values():
             if link.family.sign_in.subject == user:
                 link.family.revoked = True
+
+    async def partner(self, issuer: str, client: str) -> None:
+        """From now on assertions are also for that authorization server, and for its client `client`."""
+        self.idp.partners[issuer] = client
+
+    async def vouched(self, user: str, issuer: str, resource: str) -> str:
+        """An ID-JAG about `user`, of a fresh sign-in, for a partner. Raises `Refused`."""
+        form = {
+            "grant_type": GRANT_TYPE,
+            "requested_token_type": ID_JAG,
+            "subject_token": id_token(self.idp, user, GATEWAY_CLIENT_ID),
+            "subject_token_type": ID_TOKEN,
+            "audience": issuer,
+            "resource": resource,
+            "scope": "jira:read jira:write",
+        }
+        auth = (GATEWAY_CLIENT_ID, GATEWAY_CLIENT_SECRET)
+        answer = await post_form(self.metadata["token_endpoint"], form, auth=auth)
+        return str(answer["access_token"])
 
     async def disable(self, user: str) -> None:
         self.idp.disabled.add(user)

@@ -5,16 +5,19 @@ assistant ──registers, signs in, refreshes──> gateway ──its own clie
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import httpx2
 
 from gateway import limits
+from gateway.store.sql import update
+from gateway.store.tables import links
 from sandbox.people import PEOPLE
 from sandbox.serve import free_port
 from tests.providers.browser import code_flow, fetched, refreshed
-from tests.providers.place import Front, Place, signs_in, toml
+from tests.providers.place import SIGNIN, Front, Place, signs_in, toml
 from tests.providers.provider import REDIRECT, WRITE, GatewaySettings, Provider, Tokens
 
 
@@ -97,9 +100,19 @@ class SigningPlace(Place):
     async def __aenter__(self) -> Self:
         provider = self.provider
         login = await provider.inner.login(self.public_url, chain=True)
-        mode = '[signin]\nmode = "signin"\n'
-        text = toml(provider.settings(), self.public_url, self.jira_url, self.policies)
-        self._text = text + signs_in(login) + mode
+        settings = replace(provider.settings(), id_jag=True)
+        text = toml(settings, self.public_url, self.jira_url, self.policies)
+        self._text = text + signs_in(login) + SIGNIN
         await Front.__aenter__(self)
         await provider.register()
         return self
+
+    async def later(self) -> None:
+        """The last word of the provider is so old that the next refresh asks for another."""
+        past = update(links).values(refreshed_at=links.c.refreshed_at - limits.RENEWAL_COUNTS_SECONDS)
+        await self.gateway.database.run(lambda connection: connection.execute(past))
+
+    async def restart(self) -> None:
+        """It ends, and another one begins at the same address with the same files and no memory."""
+        await self._stack.aclose()
+        await Front.__aenter__(self)

@@ -13,11 +13,12 @@ from starlette.responses import JSONResponse, Response
 from gateway import clock, limits
 from gateway.credential.kept import KeptGrants
 from gateway.credential.tending import Tending
-from gateway.errors import Unauthenticated, Unavailable
+from gateway.errors import ConsentRequired, Unauthenticated, Unavailable
 from gateway.identity.revocation import Revocation, Revocations
 from gateway.leaving import cut_off
 from gateway.model import Caller, Grant, Secret
 from gateway.signin.server.chain import ChainBroken
+from gateway.signin.server.families import ASSERTED
 from sandbox.people import PEOPLE
 from tests.credential.sealing import tokens as some_tokens
 from tests.signin.chained import OURS, Chained, chained
@@ -286,6 +287,14 @@ async def test_who_did_not_sign_in_with_us_comes_as_they_are(world: Chained) -> 
     caller = world.caller(family="")
     assert await world.chain.presented(caller) is caller
     assert await world.chain.subject_token(caller) is None
+
+
+async def test_who_came_with_an_assertion_is_told_to_use_the_browser(world: Chained) -> None:
+    """There is no grant of the provider behind it: not a 401, which would only bring the next assertion."""
+    caller = world.caller(f"{ASSERTED}f1")
+    for way in (world.chain.presented, world.chain.subject_token):
+        with pytest.raises(ConsentRequired, match="through the browser"):
+            await way(caller)
 
 
 async def test_what_proves_the_sign_in_is_the_id_token_or_the_refresh_token(world: Chained) -> None:

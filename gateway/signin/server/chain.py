@@ -27,6 +27,7 @@ from gateway.model import Caller
 from gateway.signin.endpoints import unreachable
 from gateway.signin.idtoken import SignedIn
 from gateway.signin.provider import Provider
+from gateway.signin.server.families import ASSERTED
 
 Live = Callable[[], Awaitable[Collection[str]]]
 """The ids of all families that have not ended. Raises `Unavailable`."""
@@ -126,7 +127,8 @@ class Chain:
         """The caller as the provider knows them: with its own access token of this very sign-in, no longer than
         that lives. A caller who did not sign in with us is returned as they came.
 
-        Raises `Unauthenticated` when the chain is broken.
+        Raises `Unauthenticated` when the chain is broken, and `ConsentRequired` for who came with an identity
+        assertion: it carries nothing that the provider would exchange.
         """
         if not caller.family:
             return caller
@@ -189,6 +191,12 @@ class Chain:
 
     async def _fresh(self, caller: Caller) -> Link:
         """The grant of the caller's sign-in, good for a while."""
+        if caller.family.startswith(ASSERTED):
+            raise ConsentRequired(
+                "Sign in through the browser instead: what this Jira needs of your sign-in does not come with "
+                "your company's assertion.",
+                private=f"{caller.client} came with an identity assertion, behind which there is no grant",
+            )
         try:
             key = self._key(caller.family, caller.issuer, caller.subject)
             link = await self._vault.read(key)

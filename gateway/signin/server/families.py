@@ -231,6 +231,11 @@ def facts_of(told: Mapping[str, Any]) -> Facts:
     return Facts(**{**told, "groups": frozenset(told["groups"]), "amr": frozenset(told["amr"])})
 
 
+ASSERTED = "asserted."
+"""Beginning of the id of a sign-in that an identity assertion stood for: it is kept nowhere, and has no grant of
+the provider."""
+
+
 def new_id() -> str:
     """128 random bits; the `sid` of the access tokens."""
     return secrets.token_urlsafe(16)

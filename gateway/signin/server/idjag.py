@@ -28,7 +28,7 @@ from gateway.signin.flows import digest
 from gateway.signin.idtoken import SignedIn, groups_of, id_profile, signed_in
 from gateway.signin.server import Client
 from gateway.signin.server.access import AccessTokens
-from gateway.signin.server.families import Facts, Family, FamilyHead, new_id
+from gateway.signin.server.families import ASSERTED, Facts, Family, FamilyHead, new_id
 from gateway.signin.server.form import Sent
 from gateway.signin.server.refused import OAuthError
 from gateway.signin.server.resources import Resources
@@ -228,7 +228,7 @@ def _family(accepted: Accepted, client: Client, seconds: float) -> Family:
     """One that is kept nowhere, for it is never refreshed: its id is what the record and a revocation name."""
     now, who = clock.wall(), accepted.who
     head = FamilyHead(
-        id=new_id(),
+        id=ASSERTED + new_id(),
         issuer=who.person.issuer,
         subject=who.person.subject,
         client=client.id,

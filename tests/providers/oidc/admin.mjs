@@ -4,6 +4,7 @@ import { newKeys, signingKeys } from './keys.mjs';
 import { body } from './pages.mjs';
 
 const ACTIONS = {
+  '/id-jag': (idp, targets) => Object.assign(idp.idJag, targets),
   '/disable': (idp, { user }) => idp.store.disabled.add(known(idp, user)),
   '/enable': (idp, { user }) => idp.store.disabled.delete(known(idp, user)),
   '/sign-out': (idp, { user }) => signOut(idp, known(idp, user)),

@@ -21,9 +21,9 @@ export async function idJag(idp, ctx, audience) {
   if (wanted.length === 0 || wanted.some((scope) => !scopes.includes(scope))) {
     throw new errors.InvalidScope('more than this client may ask for there', params.scope);
   }
-  const { name, email } = person(idp, subject.sub);
+  const { name, email, groups } = person(idp, subject.sub);
   const claims = {
-    client_id: clientId, scope: wanted.join(' '), resource: params.resource, email, email_verified: true,
+    client_id: clientId, scope: wanted.join(' '), resource: params.resource, email, email_verified: true, groups,
     auth_time: subject.auth_time, acr: subject.acr, amr: subject.amr,
   };
   const [key] = signingKeys(idp.store.keys);
