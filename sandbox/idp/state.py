@@ -56,6 +56,8 @@ class Idp:
         """Seconds by which this provider's clock is ahead."""
         self.disabled: set[str] = set()
         """Names of people who may no longer sign in, refresh or be exchanged for."""
+        self.session_seconds: int | None = None
+        """How long a session lasts, as some providers tell beside each refresh token; None: not told."""
         self.counts: Counter[str] = Counter()
         """Requests by endpoint, as `Faults.only` names them."""
         self.clients = Clients()

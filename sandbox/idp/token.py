@@ -97,6 +97,8 @@ def _tokens(idp: Idp, sign_in: SignIn, scopes: tuple[str, ...], refresh_token: s
         "refresh_token": refresh_token,
         "scope": " ".join(scopes),
     }
+    if idp.session_seconds is not None:
+        answer["refresh_expires_in"] = idp.session_seconds
     if "openid" in scopes:
         answer["id_token"] = _id_token(idp, sign_in, scopes, access_token)
     return answer

@@ -66,6 +66,10 @@ class SigningWorld(World):
         one = Revocation("user", float("inf"), issuer=self.sandbox.issuer, subject=user, reason="killed")
         await cut_off([one], self.gateway.revocations, self.gateway.vault)
 
+    def session_limit(self, seconds: int) -> None:
+        """From now on the provider says that its session lasts so long (Keycloak's `refresh_expires_in`)."""
+        self.sandbox.idp.session_seconds = seconds
+
     async def later(self) -> None:
         """The last re-validation at the provider was long enough ago that the next refresh makes another."""
         past = update(links).values(refreshed_at=links.c.refreshed_at - 2 * limits.RENEWAL_COUNTS_SECONDS)
