@@ -256,6 +256,9 @@ SESSION_IDLE_SECONDS = 1_800.0
 SESSION_SECONDS = 8 * 3_600.0
 """seconds after which a browser is signed out in any case: a working day."""
 
+QUERY_BYTES = 16_384
+"""bytes of a page's query: the longest codes of providers and states of assistants are a quarter of it."""
+
 PAGES_SECONDS = 60.0
 """seconds in which visits of the sign-in and connect pages are counted."""
 

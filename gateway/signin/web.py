@@ -101,7 +101,7 @@ class Shell:
             session = await self._sessions.of(id)
             await self._count(session, scope)
             form = await _form(receive, headers) if scope["method"] == "POST" else {}
-            query = _single(scope["query_string"])
+            query = _single(_bounded(scope["query_string"], limits.QUERY_BYTES))
             source = network(scope)
             return await handler(Visit(scope["path"], query, form, browser, id, session, source))
         except HungUp:
@@ -149,9 +149,14 @@ async def _form(receive: Receive, headers: Headers) -> dict[str, str]:
         body = await read_body(receive, headers.get("content-length"))
     except TooLarge:
         raise _unreadable() from None
-    if len(body) > limits.FORM_BYTES:
+    return _single(_bounded(body, limits.FORM_BYTES))
+
+
+def _bounded(encoded: bytes, most: int) -> bytes:
+    """Some of what strangers send is kept while they are away at the provider: no server before us bounds it."""
+    if len(encoded) > most:
         raise _unreadable()
-    return _single(body)
+    return encoded
 
 
 def _single(encoded: bytes) -> dict[str, str]:

@@ -345,6 +345,16 @@ def test_bad_authorization_requests(place: Place) -> None:
     assert place.seen[303] and place.seen[400]
 
 
+def test_a_request_that_is_too_long_leaves_nothing(place: Place) -> None:
+    """What a state or a hint may make us keep is bounded; servers take queries of any length."""
+    before = sum(len(value) for _, value in place.store._entries.values())
+    for name in ("state", "prompt", "login_hint", "acr_values"):
+        query = urlsplit(place.client.address(**{name: "a" * 300_000})).query
+        answer = place.runner.run(place.ask(Ask("GET", "/authorize", query)))
+        assert answer.status == 400 and not answer.header("location")
+    assert sum(len(value) for _, value in place.store._entries.values()) - before < BYTES_OF_ENTRY
+
+
 def grants(place: Place) -> st.SearchStrategy[str]:
     own = {"client_id": place.client.client_id, "resource": place.world.url}
     verifier = {"redirect_uri": BACK, "code_verifier": place.client.verifier}
