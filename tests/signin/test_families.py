@@ -196,3 +196,14 @@ async def test_a_family_that_ended_meanwhile_gives_nothing(families: Families) -
     assert isinstance(found, Family)
     await families.end(family.head.id, "signed_out")
     assert await families.rotate(token.reveal(), found, found.facts, found.head.expires_at) is None
+
+
+async def test_a_session_at_the_provider_is_told_letter_for_letter(families: Families) -> None:
+    """Its id may hold anything; none of it is a pattern."""
+    ids = ("a_b", "axb", "100%", 'q"\\z', "ü")
+    for sid in (*ids, ""):
+        await families.begin(head(), Facts(sid=sid))
+    assert [len(await families.at("https://idp.test", sid)) for sid in (*ids, "%", "_")] == [1] * len(ids) + [
+        0,
+        0,
+    ]

@@ -184,8 +184,10 @@ class Families:
 
     async def at(self, issuer: str, sid: str) -> Sequence[FamilyHead]:
         """The living ones of one session at that provider."""
-        mark = f'%"sid":{orjson.dumps(sid).decode()}%'
-        return await self._heads(families.c.issuer == issuer, families.c.facts.like(mark))
+        mark = f'"sid":{orjson.dumps(sid).decode()},'
+        return await self._heads(
+            families.c.issuer == issuer, families.c.facts.contains(mark, autoescape=True)
+        )
 
     async def living(self) -> Sequence[FamilyHead]:
         """All that are not over."""
