@@ -9,6 +9,7 @@
 checked for its looks ends as an open redirect.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -26,6 +27,8 @@ from gateway.signin.idtoken import SignedIn
 from gateway.signin.provider import Declined, Provider
 from gateway.signin.sessions import Session, Sessions
 from gateway.signin.web import Refusal, Shell, Visit
+
+log = logging.getLogger("gateway.signin")
 
 PATH = "/login"
 CALLBACK = "/login/callback"
@@ -57,8 +60,8 @@ class Arrivals(Protocol):
     async def arrived(self, visit: Visit, session: Session, who: SignedIn, asked: Facts) -> Response:
         """They signed in; `session` is new."""
 
-    async def declined(self, asked: Facts) -> Response:
-        """They, or the provider, refused."""
+    async def declined(self, asked: Facts, error: str) -> Response:
+        """They, or the provider, refused, with that code (RFC 6749 §4.1.2.1)."""
 
 
 class Login:
@@ -134,8 +137,9 @@ class Login:
         try:
             who = await provider.finish(visit.query, nonce=str(flow["nonce"]), verifier=str(flow["verifier"]))
         except Declined as declined:
+            log.warning("%s sent the browser back with the error %s", provider.name, declined.error)
             if ASKED in flow and self._arrivals is not None:
-                return await self._arrivals.declined(flow[ASKED])
+                return await self._arrivals.declined(flow[ASKED], declined.error)
             text = _DECLINED.get(declined.error, "Tell whoever runs this gateway what this page says.")
             raise Refusal(400, "You were not signed in", f"{text} ({declined.error})", again=PATH) from None
         except Unauthenticated as refused:

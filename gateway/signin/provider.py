@@ -261,12 +261,14 @@ def _granted(answer: Answer, place: str, refresh: Secret | None) -> TokenSet:
     """RFC 6749 §5.1 and OpenID Connect Core §3.1.3.3. Raises ValueError.
 
     Keycloak tells besides how long the refresh token is good, which is the rest of its session; 0 is no end.
+    Without a refresh token nobody can ask for the person again, and it ends with the access token.
     """
     given = bearer_tokens(answer, place, frozenset(), refresh)
     rest = answer.body.get("refresh_expires_in")
     told = isinstance(rest, int | float) and 0 < rest <= limits.SIGN_IN_MOST_SECONDS
+    ends_at = clock.wall() + float(rest or 0) if told else None
     return replace(
         given,
         id_token=told_token(answer, "id_token"),
-        ends_at=clock.wall() + float(rest or 0) if told else None,
+        ends_at=given.expires_at if given.refresh is None else ends_at,
     )

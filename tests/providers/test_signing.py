@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from gateway import clock
-from tests.providers.keycloak import Keycloak
 from tests.providers.place import Place
 from tests.providers.provider import Refused
 from tests.providers.signing import SigningPlace
@@ -110,26 +109,3 @@ async def test_a_restart_in_the_middle(place: Place, show: Show) -> None:
     comment = {"key": "OPEN-2", "body": "After the restart."}
     assert (await place.call(again.access, "jira_comment", **comment)).result
     show(shown="access and refresh token, the grace of the refresh token and the provider's grant outlast it")
-
-
-@pytest.mark.parametrize("provided", ["keycloak"], indirect=True)
-async def test_the_sign_in_ends_with_keycloaks_session(place: Place, show: Show) -> None:
-    """Idle for as long as its session may be, the sign-in is over; a refresh before that makes it go on."""
-    show("SSO session idle")
-    keycloak = signing(place).provider.inner
-    assert isinstance(keycloak, Keycloak)
-    before = await keycloak.admin.change("", ssoSessionIdleTimeout=120)
-    try:
-        idle, used = await place.provider.token("bo"), await place.provider.token("bo")
-        assert idle.life <= 120
-        with clock.shifted(wall=61):
-            used = await place.provider.refresh(used)
-        with clock.shifted(wall=125):
-            with pytest.raises(Refused, match="invalid_grant"):
-                await place.provider.refresh(idle)
-            used = await place.provider.refresh(used)
-        with clock.shifted(wall=250), pytest.raises(Refused, match="invalid_grant"):
-            await place.provider.refresh(used)
-    finally:
-        await keycloak.admin.change("", ssoSessionIdleTimeout=before["ssoSessionIdleTimeout"])
-    show(shown="idle for as long as Keycloak's session may be: over; each refresh begins that time anew")

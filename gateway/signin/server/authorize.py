@@ -41,6 +41,9 @@ from gateway.signin.web import Refusal, Shell, Visit
 
 CONSENT = "/consent"
 
+_SAME = ("access_denied", "temporarily_unavailable", "unmet_authentication_requirements")
+"""Errors of the provider that mean the same to the assistant."""
+
 log = logging.getLogger("gateway.signin")
 
 Choose = Callable[[Visit, str], Any]
@@ -151,9 +154,12 @@ class Authorize:
             text = "Your access, or this assistant's, was ended. Ask whoever runs this gateway."
             raise Refusal(403, "You were not signed in", text) from None
 
-    async def declined(self, asked: Facts) -> Response:
-        """The provider sent an error instead of somebody (`Arrivals`)."""
-        no = OAuthError("access_denied", "Nobody was signed in.")
+    async def declined(self, asked: Facts, error: str) -> Response:
+        """The provider sent an error instead of somebody (`Arrivals`). Most of its codes are about our request to
+        it, and would mean another thing as an answer to the assistant's."""
+        no = OAuthError("server_error", f"The company's sign-in answered {error}; tell whoever runs it.")
+        if error in _SAME:
+            no = OAuthError(error, "Nobody was signed in.")
         return self._back.by_redirect(asked["redirect_uri"], asked["state"], refusal(no))
 
     async def answer(self, visit: Visit) -> Response:
