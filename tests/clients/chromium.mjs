@@ -9,6 +9,7 @@ const page = await (await browser.newContext()).newPage();
 const titles = [];
 const blocked = [];
 page.on("console", (line) => { if (/Content Security Policy/.test(line.text())) blocked.push(line.text()); });
+const yes = page.locator("button[value=allow]").first();
 await page.goto(address);
 for (let steps = 0; steps < 10 && !page.url().startsWith(until); steps++) {
   titles.push(await page.title());
@@ -17,8 +18,10 @@ for (let steps = 0; steps < 10 && !page.url().startsWith(until); steps++) {
     await page.fill("input[name=user]", user);
     await page.fill("input[name=password]", password);
   }
-  await page.locator("button[value=allow]").first().click();
-  await page.waitForURL((now) => String(now) !== before, { waitUntil: "load" });
+  await yes.click();
+  await page.waitForURL((now) => String(now) !== before, { waitUntil: "commit" });
+  // Another question, or the assistant: perhaps by way of a page that goes there by itself.
+  await Promise.any([yes.waitFor(), page.waitForURL((now) => String(now).startsWith(until), { waitUntil: "load" })]);
 }
 process.stdout.write(`${JSON.stringify({ titles, blocked, ended: page.url(), text: await page.innerText("body") })}\n`);
 await browser.close();
