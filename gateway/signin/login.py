@@ -130,7 +130,8 @@ class Login:
             raise Refusal(
                 400,
                 "This sign-in cannot be finished",
-                "It took longer than ten minutes, was finished before, or was begun in another browser.",
+                "It took longer than ten minutes, was finished before, was begun in another browser, or the gateway "
+                "restarted meanwhile. If an assistant opened it, start again in that assistant.",
                 again=PATH,
             )
         provider = self._providers[str(flow["issuer"])]

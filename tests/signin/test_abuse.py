@@ -155,6 +155,7 @@ async def test_pitfall_02_another_browser_cannot_finish_what_one_began(tmp_path:
         departure = (await mallory.get(assistant.address())).headers["location"]
         page = await signed_in(victim, departure)
         assert page.status_code == 400 and "cannot be finished" in said(page)
+        assert "restarted" in said(page) and "start again in that assistant" in said(page)
 
 
 async def test_refusing_gives_nothing_and_leaves_nothing(tmp_path: Path) -> None:
