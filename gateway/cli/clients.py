@@ -17,7 +17,7 @@ from gateway.doctor import Line
 from gateway.doctor.clients import names, profile
 from gateway.doctor.clients.by_hand import by_hand
 from gateway.doctor.clients.replay import Replay, two_doors
-from gateway.doctor.clients.signing import Opener
+from gateway.doctor.clients.signing import STAYS, Opener
 from gateway.errors import ConfigError
 from gateway.http import Outward
 
@@ -43,6 +43,7 @@ def replay(arguments: argparse.Namespace) -> int:
     else:
         for name, lines in told.items():
             _show(name, lines)
+        _show_what_stays(told)
     return GOOD if well else FAILED
 
 
@@ -78,4 +79,13 @@ def _show(name: str, lines: tuple[Line, ...]) -> None:
     known = profile(name)
     console.print(Text(f"\n{known.title}  ({name})", "bold"))
     console.print(Text("\n".join(known.sources), "dim"))
-    console.print(lines_table(lines))
+    console.print(lines_table(tuple(line for line in lines if line.what != STAYS)))
+
+
+def _show_what_stays(told: dict[str, tuple[Line, ...]]) -> None:
+    """Last, and unwrapped: the commands are there to be copied."""
+    left = list(dict.fromkeys(line for lines in told.values() for line in lines if line.what == STAYS))
+    if left:
+        print("This run registered, under names that end in “(doctor)”. When you need it no more:")
+    for line in left:
+        print(line.do)

@@ -5,6 +5,7 @@
     exchange   whether the provider gives the gateway a token for Jira
     login      the client for signing people in: redirect URI, secret
     beside     introspection, security events, the directory
+    clients    what assistants do to sign in; alone leaves something behind: a registration under a name of its own
 
 Each check gives lines; the command line prints them. No line ever holds a token or a secret.
 """

@@ -18,7 +18,7 @@ from gateway.doctor.clients import COLUMNS, names, profile
 from gateway.doctor.clients.by_hand import by_hand
 from gateway.doctor.clients.discover import same_resource, server_places
 from gateway.doctor.clients.replay import Replay, column, two_doors
-from gateway.doctor.clients.signing import published
+from gateway.doctor.clients.signing import STAYS, published
 from sandbox.serve import free_port
 from sandbox.visitor import opener
 from tests.clients.place import Place
@@ -101,11 +101,22 @@ async def test_a_scheme_that_is_not_allowed_is_found(tmp_path: Path) -> None:
     assert last.what == "register" and "private_schemes" in last.do
 
 
+async def test_what_stays_is_told_also_where_the_redirect_was_dropped(tmp_path: Path) -> None:
+    """It registered with its other redirect and stops; with a document of its own nothing of the replay's stays."""
+    async with Place(tmp_path, settings={"GATEWAY__SIGNIN__PRIVATE_SCHEMES": "[]"}) as strict:
+        lines = await replayed(strict, "cursor")
+        assert [line.what for line in wrong(lines)] == ["register"] and list(lines)[-2:] == [
+            "register",
+            STAYS,
+        ]
+        assert STAYS not in await replayed(strict, "vscode", None, by_document=True)
+
+
 async def test_nothing_is_signed_in_without_a_person(world: Place) -> None:
     """Without one a replay ends before the sign-in, and says so."""
     lines = await replayed(world, "codex", user=None)
-    assert [line.state for line in lines.values()] == ["good"] * 5 + ["note"]
-    assert "--open" in list(lines.values())[-1].do
+    assert [line.state for line in lines.values()] == ["good"] * 5 + ["note"] * 2
+    assert "--open" in lines["sign in"].do and list(lines)[-1] == STAYS
 
 
 async def test_another_resource_than_the_typed_address_ends_it(world: Place) -> None:
@@ -153,8 +164,19 @@ async def test_a_person_who_is_not_let_in(world: Place) -> None:
 
 
 async def command(world: Place, *words: str) -> int:
+    """`doctor …`"""
+    return await told_to(world, "doctor", *words)
+
+
+async def told_to(world: Place, *words: str) -> int:
     """The command line, beside the gateway that this loop serves."""
-    return await asyncio.to_thread(main, ["doctor", *words, "--config", str(world.folder / "gateway.toml")])
+    return await asyncio.to_thread(main, [*words, "--config", str(world.folder / "gateway.toml")])
+
+
+async def registered(world: Place, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """The names in the registry, by id."""
+    assert await told_to(world, "client", "list", "--json") == GOOD
+    return {one["id"]: one["name"] for one in json.loads(capsys.readouterr().out)}
 
 
 async def test_the_command_replays_and_says_it_as_json(
@@ -166,6 +188,25 @@ async def test_the_command_replays_and_says_it_as_json(
     assert told["good"] and told["clients"][0]["name"] == "cursor"
     assert len(told["clients"][0]["lines"]) > 12
     assert "eyJ" not in json.dumps(told)
+
+
+async def test_what_the_command_registers_is_named_and_its_last_line_deletes_it(
+    world: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`… (doctor)` in the registry, one however often it runs, and never the client of the real assistant."""
+    body = {**profile("codex").body, "redirect_uris": ["http://127.0.0.1:1/callback"]}
+    real = (await world.http.post(f"{world.sandbox.gateway_url}/register", json=body)).json()
+    for _ in range(2):
+        assert await command(world, "--client", "codex") == GOOD
+        last = capsys.readouterr().out.splitlines()[-1]
+    program, *words = last.split()
+    assert program == "jira-agent-gateway" and words[:2] == ["client", "revoke"]
+    names = await registered(world, capsys)
+    assert names[words[2]] == "Codex (doctor)" and list(names.values()).count("Codex (doctor)") == 1
+    assert await told_to(world, *words) == GOOD
+    capsys.readouterr()
+    names = await registered(world, capsys)
+    assert "Codex (doctor)" not in names.values() and names[real["client_id"]] == "Codex"
 
 
 async def test_the_command_shows_a_table_and_its_sources(

@@ -29,7 +29,8 @@ async def by_hand(url: str, redirect: str) -> str:
             pasted: str = await asyncio.to_thread(sys.stdin.readline)
             return pasted.strip()
     except TimeoutError:
-        raise Stopped(wrong("sign in: answer", f"none in {SECONDS:g} s", "Run it again.")) from None
+        do = "Run it again. Where the page said that the assistant waits, admit it first: client admit ID."
+        raise Stopped(wrong("sign in: answer", f"none in {SECONDS:g} s", do)) from None
 
 
 def _tell(url: str) -> None:

@@ -1,7 +1,8 @@
 """One assistant's whole sign-in against a live gateway, step by step, as its profile says.
 
 Without somebody who signs in it ends before the sign-in. What a step finds wrong ends the replay where the
-assistant would end too; the lines until then are told. At its end the replay revokes what it was given.
+assistant would end too; the lines until then are told. At its end the replay revokes what it was given; where it
+registered, the last line says what stays in the registry.
 """
 
 from collections.abc import AsyncIterator
@@ -22,6 +23,7 @@ from gateway.doctor.clients.signing import (
     register,
     request,
     sign_in,
+    stays,
 )
 from gateway.doctor.clients.speech import Stopped
 from gateway.http import Outward
@@ -46,25 +48,28 @@ class Replay:
 
     async def lines(self) -> AsyncIterator[Line]:
         """Each check as it comes."""
+        left = list[Line]()
         try:
-            async for line in self._steps():
+            async for line in self._steps(left):
                 yield line
         except Stopped as stopped:
             yield stopped.line
+        for line in left:
+            yield line
 
-    async def _steps(self) -> AsyncIterator[Line]:
+    async def _steps(self, left: list[Line]) -> AsyncIterator[Line]:
+        """`left` gets what stays after it, however it ends."""
         http = self.doors[0]
         found = await discover(http, self.profile, self.url)
         for line in found.lines:
             yield line
-        client, line = await register(
-            http,
-            self.profile,
-            found,
-            document=self.document or self.profile.document,
-            by_document=self._by_document(found),
-        )
+        document, by_document = self.document or self.profile.document, self._by_document(found)
+        client, line = await register(http, self.profile, found, document=document, by_document=by_document)
+        if not by_document:
+            left.append(stays(self.profile, found, client))
         yield line
+        if line.state == "wrong":
+            return
         made = request(self.profile, found, client, found.scopes(self.profile))
         yield await asked(http, client, made)
         if self.opener is None:

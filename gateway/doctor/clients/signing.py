@@ -1,6 +1,7 @@
 """Registration, the authorization request, the person's answer, and the code redeemed (RFC 7591, 6749, 7636, 9207)."""
 
 import secrets
+import shlex
 import socket
 from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable
@@ -9,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from gateway.doctor import Line, good, note, wrong
+from gateway.doctor import Line, good, note, shown, wrong
 from gateway.doctor.clients import Profile
 from gateway.doctor.clients.discover import Found
 from gateway.doctor.clients.speech import Answer, Stopped, form, post, say
@@ -17,6 +18,11 @@ from gateway.http import Ask, Outward
 
 REGISTER = "register"
 SIGN_IN = "sign in"
+STAYS = "register: stays"
+
+MARK = " (doctor)"
+"""Ends the name of whatever a replay registers: administrators see what it is, and, since equal registrations
+are one client, nobody's real assistant is ever the same client as a replay of it."""
 
 Opener = Callable[[str, str], Awaitable[str]]
 """(address to open in a browser, redirect) -> the address that the browser was sent to at last. It raises
@@ -56,7 +62,10 @@ def published(profile: Profile) -> dict[str, Any]:
 async def register(
     http: Outward, profile: Profile, found: Found, *, document: str, by_document: bool
 ) -> tuple[Registered, Line]:
-    """By its document (at `document`), where it has one and the server takes them; else by itself. Raises `Stopped`."""
+    """By its document (at `document`), where it has one and the server takes them; else by itself, marked.
+
+    A line that is wrong: it is registered, and the assistant stops there. Raises `Stopped` when it is not.
+    """
     registered, uses = addresses(profile)
     if by_document:
         told = "" if document == profile.document else f"; this replay serves it at {document}"
@@ -65,18 +74,32 @@ async def register(
         http,
         REGISTER,
         str(found.server["registration_endpoint"]),
-        {**profile.body, "redirect_uris": list(registered)},
+        {**profile.body, "client_name": marked(profile), "redirect_uris": list(registered)},
     )
     kept = answer.body.get("redirect_uris", registered)
     if answer.status not in (200, 201) or not isinstance(answer.body.get("client_id"), str):
         raise Stopped(
             wrong(REGISTER, answer.said, "See `signin` in docs/settings.md: admission, private_schemes.")
         )
+    client = Registered(answer.body["client_id"], uses, str(answer.body.get("client_secret", "")))
     if not any(_same_but_port(uses, uri) for uri in kept):
         do = "Add its scheme to signin.private_schemes."
-        raise Stopped(wrong(REGISTER, f"{uses} was dropped; kept: {', '.join(kept)}", do))
-    line = good(REGISTER, f"registered itself; {len(kept)} of {len(registered)} redirects kept")
-    return Registered(answer.body["client_id"], uses, str(answer.body.get("client_secret", ""))), line
+        return client, wrong(REGISTER, f"{uses} was dropped; kept: {', '.join(kept)}", do)
+    return client, good(REGISTER, f"registered itself; {len(kept)} of {len(registered)} redirects kept")
+
+
+def marked(profile: Profile) -> str:
+    """The name under which a replay of it registers."""
+    return f"{profile.body['client_name']}{MARK}"
+
+
+def stays(profile: Profile, found: Found, client: Registered) -> Line:
+    """What the replay leaves behind, and how it is deleted: no request of an assistant does that here (RFC 7592)."""
+    issuer = str(found.server["issuer"])
+    ours = f"{found.url}/".startswith(f"{issuer.rstrip('/')}/")
+    command = f"jira-agent-gateway client revoke {shlex.quote(shown(client.client_id))}"
+    do = command if ours else f"Delete {shown(client.client_id)} at {issuer}."
+    return note(STAYS, f"{client.client_id} stays registered as {marked(profile)}", do)
 
 
 @dataclass(frozen=True, slots=True)
