@@ -16,9 +16,9 @@ from gateway.cli import FAILED, GOOD, SETTINGS, USAGE, main
 from gateway.doctor import Line
 from gateway.doctor.clients import COLUMNS, names, profile
 from gateway.doctor.clients.by_hand import by_hand
-from gateway.doctor.clients.discover import same_resource, server_places
+from gateway.doctor.clients.discover import Found, same_resource, server_places
 from gateway.doctor.clients.replay import Replay, column, two_doors
-from gateway.doctor.clients.signing import STAYS, published
+from gateway.doctor.clients.signing import STAYS, Registered, published, stays
 from sandbox.serve import free_port
 from sandbox.visitor import opener
 from tests.clients.place import Place
@@ -110,6 +110,20 @@ async def test_what_stays_is_told_also_where_the_redirect_was_dropped(tmp_path: 
             STAYS,
         ]
         assert STAYS not in await replayed(strict, "vscode", None, by_document=True)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "do"),
+    [
+        ("https://gw.test", "jira-agent-gateway client revoke 'a b'"),
+        ("https://gw.tes", "Delete a b at https://gw.tes."),
+        ("https://id.test/realms/corp", "Delete a b at https://id.test/realms/corp."),
+    ],
+)
+async def test_what_stays_is_deleted_where_it_is(issuer: str, do: str) -> None:
+    """The command is for our own registry only, and safe to paste; elsewhere the issuer is named."""
+    found = Found("https://gw.test/mcp", {}, {}, {"issuer": issuer}, ())
+    assert stays(profile("codex"), found, Registered("a b", "http://127.0.0.1:1/callback")).do == do
 
 
 async def test_nothing_is_signed_in_without_a_person(world: Place) -> None:
