@@ -112,6 +112,7 @@ class Assistants:
         self.ending = Ending(self.families, self.chain, self._cut_off, on.events)
         self.progress = Progress(on.store)
         self._codes = Codes(on.store)
+        self._consents = Consents(on.database)
         self._resources = Resources({self._issuer + path: name for path, name in on.sites.items()})
         self._assertions = self._assertion_judge()
         self.authorize = self._authorization_endpoint()
@@ -134,7 +135,7 @@ class Assistants:
             resources=self._resources,
             flows=Flows(self._on.store),
             codes=self._codes,
-            consents=Consents(self._on.database),
+            consents=self._consents,
             chain=self.chain,
             events=self._on.events,
             roles=self._roles,
@@ -145,7 +146,7 @@ class Assistants:
 
     def _token_endpoint(self) -> Token:
         events, check = self._on.events, self._on.revocations.check
-        more = {JWT_BEARER: assertion_grant(self._assertions, self.access, check, events)}
+        grant = assertion_grant(self._assertions, self.access, self.families, check, self._roles, events)
         return Token(
             clients=self.registry,
             assertion=Assertion(self._on.store, [self._issuer, self._issuer + TOKEN]),
@@ -157,7 +158,8 @@ class Assistants:
             ending=self.ending,
             events=events,
             check=check,
-            extensions=more if self._assertions else {},
+            roles=self._roles,
+            extensions={JWT_BEARER: grant} if self._assertions else {},
         )
 
     def routes(self, shell: Shell) -> dict[str, ASGIApp]:
@@ -189,7 +191,14 @@ class Assistants:
                 registry=self.registry,
                 admins=admins,
             ),
-            SignIns(self.families, self.ending, self.registry, self.progress, admins),
+            SignIns(
+                self.families,
+                self.ending,
+                self.registry,
+                self.progress,
+                admins,
+                withdraw=self._consents.withdraw,
+            ),
         ]
 
     def seen(self, inner: Authenticator) -> Authenticator:

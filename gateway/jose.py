@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -113,7 +114,8 @@ def public_key(jwk: Any) -> Key:
         raise JoseError("no key id")
     if _PRIVATE & jwk.keys() or not isinstance(kind, str) or kind not in _THUMBPRINT:
         raise JoseError("not a public key")
-    if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ("verify",)):
+    operations = jwk.get("key_ops", ["verify"])
+    if jwk.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
         raise JoseError("not a key for signatures")
     algorithms = (
         _RSA if kind == "RSA" else frozenset(filter(None, [_CURVES.get((kind, str(jwk.get("crv"))))]))
@@ -199,6 +201,17 @@ def strict_object(text: bytes, what: str) -> dict[str, Any]:
         raise JoseError(f"the {what} is not an object")
     if _deep(found):
         raise JoseError(f"the {what} is nested too deeply")
+    return found
+
+
+def lasting_object(text: bytes, what: str) -> dict[str, Any]:
+    """The same, for what is kept: nothing in it that cannot be written again, as half a character or a number
+    beyond 64 bits. Raises `JoseError`."""
+    found = strict_object(text, what)
+    try:
+        orjson.dumps(found)
+    except TypeError:
+        raise JoseError(f"the {what} holds half a character, or a number beyond 64 bits") from None
     return found
 
 

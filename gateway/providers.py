@@ -73,7 +73,8 @@ class Providers:
         address = self._settings.server.public_url
         roles = {one.issuer: RoleTable(one.roles) for one in self._settings.identity.issuers}
         others = self._others(path) if self.profiles(path) else None
-        return OwnTokens(address, address + path, self._own, roles, others)
+        only = self._settings.signin.provider_tokens == "programs"
+        return OwnTokens(address, address + path, self._own, roles, others, programs_only=only)
 
     def _others(self, path: str) -> Authenticator:
         """Of the tokens that the providers issue."""

@@ -123,6 +123,7 @@ scopes = ["openid", "email", "profile", "jira:read", "jira:write"]
 _SIGNIN = f"""
 [signin]
 mode = "signin"
+provider_tokens = "all"  # what `sandbox token` prints
 admission = "open"  # any assistant may ask people; elsewhere an administrator admits each (`client admit`)
 
 [database]

@@ -26,6 +26,7 @@ class Served(uvicorn.Server):
                 access_log=False,
                 date_header=False,
                 ws="none",
+                proxy_headers=False,
                 timeout_graceful_shutdown=1,  # seconds; a test that hangs a request shall not hang its end
             )
         )

@@ -22,6 +22,7 @@ from gateway.store.memory import ExpiringCache
 class OwnTokens:
     """An `Authenticator` of our tokens, and of all others by `others`.
 
+    Of the others people's are refused with `programs_only`: they would come by no assistant that was admitted here.
     `keys` are those that we publish now; `roles` those of each provider, by its issuer identifier.
     """
 
@@ -33,6 +34,7 @@ class OwnTokens:
         roles: Mapping[str, RoleTable],
         others: Authenticator | None,
         *,
+        programs_only: bool = True,
         cached: int = limits.TOKENS_CACHED,
     ) -> None:
         self._profile = IssuerProfile(
@@ -44,6 +46,7 @@ class OwnTokens:
         self._keys = keys
         self._roles = roles
         self._others = others
+        self._programs_only = programs_only
         self._verified: ExpiringCache[bytes, tuple[Caller, Key]] = ExpiringCache(cached)
 
     async def authenticate(self, bearer: Bearer) -> Caller:
@@ -61,7 +64,10 @@ class OwnTokens:
         if unverified is None:
             if self._others is None:
                 raise Unauthenticated("no token of ours")
-            return await self._others.authenticate(bearer)
+            caller = await self._others.authenticate(bearer)
+            if self._programs_only and not caller.service:
+                raise Unauthenticated("people come with tokens of ours here, not with their provider's")
+            return caller
         caller, key = self._verify(bearer, unverified)
         self._verified.put(digest, (caller, key), until=caller.expires_at + limits.LEEWAY_SECONDS)
         return caller

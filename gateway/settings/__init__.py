@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
 
 from gateway import limits
 from gateway.settings.client import ClientKeys, ClientSettings
@@ -43,6 +43,10 @@ TOOL_MODULES = (
 )
 
 
+_OF_THE_TOKEN = ("exchange", "entra", "idjag")
+"""Sources that need a token of the person's from the provider."""
+
+
 class Server(Section):
     """Where the gateway listens and what people type."""
 
@@ -51,6 +55,20 @@ class Server(Section):
     port: int = Field(8080, ge=1, le=65535, description="Port to listen on.")
     allowed_hosts: tuple[str, ...] = Field((), description="Host headers accepted besides the public one.")
     allowed_origins: tuple[str, ...] = Field((), description="Browser origins that may call.")
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        (),
+        description="Addresses or networks of the proxies in front, whose `X-Forwarded-For` says where a request "
+        "comes from: limits are counted by source, and without it everybody behind a proxy is one.",
+    )
+
+    def notes(self) -> list[str]:
+        """A proxy that is not named."""
+        if self.public_url.startswith("https://") and not self.trusted_proxies:
+            return [
+                "server.trusted_proxies: TLS ends at a proxy that is not named here, so everybody counts as one "
+                "source, and one stranger can use up what all may."
+            ]
+        return []
 
 
 class Database(Section):
@@ -149,11 +167,25 @@ class Settings(Section):
     def notes(self) -> list[str]:
         """Those of the providers and of the ways to a Jira credential."""
         sections: list[Section] = [
+            self.server,
             *self.identity.issuers,
             self.signin,
             *(way for site in self.jira for way in site.credential),
         ]
-        return [note for section in sections for note in section.notes()]
+        return [note for section in sections for note in section.notes()] + self._mismatches()
+
+    def _mismatches(self) -> list[str]:
+        """Settings that are good each, and do not serve one another."""
+        asserted = [one.short for one in self.identity.issuers if one.id_jag]
+        needs = [
+            site.name for site in self.jira if all(way.source in _OF_THE_TOKEN for way in site.credential)
+        ]
+        if asserted and needs:
+            return [
+                f"identity.issuers ({asserted[0]}): `id_jag` lets assistants in without a grant of the provider, and "
+                f"at {needs[0]} only an exchange leads to Jira: such calls are refused. Let people link accounts there."
+            ]
+        return []
 
     @field_validator("jira")
     @classmethod

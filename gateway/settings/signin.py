@@ -22,6 +22,11 @@ class SignIn(Section):
         description="What becomes of an assistant that nobody has admitted: `pending` lets it wait until an "
         "administrator admits it (`client admit`), `open` lets it ask people for consent.",
     )
+    provider_tokens: Literal["programs", "all"] = Field(
+        "programs",
+        description="Whose tokens of the provider itself are taken besides ours: those of programs alone, or also "
+        "those of people, whose assistants then need neither admission nor consent here.",
+    )
     access_minutes: int = Field(30, ge=15, le=60, description="Life of an access token.")
     refresh_days: int = Field(30, ge=1, le=90, description="A sign-in that is not refreshed so long is over.")
     session_hours: int = Field(

@@ -106,6 +106,7 @@ consents = Table(
     Column("subject", Text, primary_key=True),
     Column("client", Text, primary_key=True),
     Column("host", Text, primary_key=True),  # to which the answer went
+    Column("resource", Text, primary_key=True),  # for which endpoint of ours
     Column("scopes", Text, nullable=False),
     Column("given_at", Double, nullable=False),
 )

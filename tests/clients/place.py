@@ -26,8 +26,15 @@ from tests.signin.assistant import Assistant, SigningWorld, answered
 class Place(SigningWorld):
     """The gateway, the sandbox, and a site whose documents are clients."""
 
-    def __init__(self, folder: Path, *, settings: dict[str, str] | None = None, serve: bool = True) -> None:
-        super().__init__(folder, settings=settings)
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: dict[str, str] | None = None,
+        serve: bool = True,
+        two_sites: bool = False,
+    ) -> None:
+        super().__init__(folder, settings=settings, two_sites=two_sites)
         self._serve = serve
         self._documents: dict[str, Mapping[str, Any]] = {}
         self._site: Loopback

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.jose import parse
-from tests.signin.assistant import SigningWorld, answered, code_of, leads_to, signed_in
+from tests.clients.place import Place
+from tests.signin.assistant import Assistant, SigningWorld, answered, code_of, leads_to, signed_in
 from tests.signin.world import said
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
@@ -102,10 +103,13 @@ async def test_a06_pages_of_other_origins_may_read_and_ask(tmp_path: Path) -> No
 
 
 async def test_a10_one_consent_for_a_person_an_assistant_and_a_host(tmp_path: Path) -> None:
-    """Asked once, with the host; again for another host, for another person, and for more scopes."""
-    async with SigningWorld(tmp_path) as world:
-        other = "https://assistant.example/back"
-        assistant = await world.assistant(redirect_uris=["http://127.0.0.1:8123/callback", other])
+    """One that is attested is asked for once, with the host; again for another host, for another person, for more
+    scopes, where it asks to be, and when the person ended it. One that is only asserted is asked for each time."""
+    async with Place(tmp_path) as world:
+        own = world.document("/client.json", {"client_name": "Hosted", "redirect_uris": []})
+        backs = [own.replace("/client.json", "/back"), "http://127.0.0.1:8123/callback"]
+        own = world.document("/hosted.json", {"client_name": "Hosted", "redirect_uris": backs})
+        assistant = Assistant(world.http, world.sandbox.gateway_url, own, backs[0])
 
         async def asked(user: str, **more: str) -> bool:
             person = await world.person()
@@ -116,8 +120,16 @@ async def test_a10_one_consent_for_a_person_an_assistant_and_a_host(tmp_path: Pa
         assert not await asked("ana", scope="jira:read")
         assert await asked("ana", scope="jira:read jira:write")
         assert not await asked("ana", scope="jira:read")
+        assert await asked("ana", scope="jira:read", prompt="consent")
         assert await asked("bo", scope="jira:read")
-        assistant.redirect_uri = other
+        assistant.redirect_uri = backs[1]
+        for _ in range(2):
+            assert await asked("ana", scope="jira:read")
+        assistant.redirect_uri = backs[0]
+        await assistant.redeem(await code_of(await world.person(), assistant, scope="jira:read"))
+        person = await world.person()
+        page = await person.open("/assistants/sign-ins", user="ana")
+        await person.fill(page, "/assistants/sign-ins")
         assert await asked("ana", scope="jira:read")
 
 

@@ -231,16 +231,16 @@ async def test_an_expired_client_is_unknown_until_it_is_prolonged(made: Desk) ->
 async def test_a17_a_revoked_client_is_unknown_and_so_is_what_people_allowed_it(made: Desk) -> None:
     """The same words bring back the same id, but no consent."""
     id = (await made.registry.register_dynamic(WISH)).client.id
-    consents = Consents(made.database)
+    consents, here = Consents(made.database), ("this computer", "https://gw.test/mcp")
     for client in (id, "other"):
-        await consents.give("https://idp.test", "ana", client, "this computer", frozenset({"jira:read"}))
+        await consents.give("https://idp.test", "ana", client, *here, frozenset({"jira:read"}))
     assert await made.registry.revoke(id, "root") and not await made.registry.revoke(id, "root")
     with pytest.raises(UnknownClient):
         await made.registry.find(id)
     assert made.book.kinds == ["client.registered", "client.revoked"]
     assert (await made.registry.register_dynamic(WISH)).client.id == id
-    assert await consents.given("https://idp.test", "ana", id, "this computer") == frozenset()
-    assert await consents.given("https://idp.test", "ana", "other", "this computer")
+    assert await consents.given("https://idp.test", "ana", id, *here) == frozenset()
+    assert await consents.given("https://idp.test", "ana", "other", *here)
 
 
 @pytest.mark.parametrize("id", ["", "nobody", "a\nb", "ä", "\x00", "x" * 2001, "\ud800", "http://a.test/c"])

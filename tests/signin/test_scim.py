@@ -252,7 +252,7 @@ BAD: list[tuple[str, str, Any, int]] = [
     ("PATCH", "/Users/{id}", {"Operations": [{"op": "move"}]}, 400),
     ("PATCH", "/Users/{id}", {"Operations": [{"op": "replace", "value": "x"}]}, 400),
     ("PATCH", "/Users/{id}", {"Operations": [{"op": "replace", "path": 7, "value": "x"}]}, 400),
-    ("PATCH", "/Users/{id}", {"Operations": [{"op": "replace", "path": "active", "value": None}]}, 200),
+    ("PATCH", "/Users/{id}", {"Operations": [{"op": "replace", "path": "active", "value": None}]}, 400),
 ]
 
 

@@ -9,7 +9,7 @@ These are the nouns and the faces that its parts share. A client is never known 
 self-given. It is known by its id, and shown to people by the host that its answers go to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
@@ -63,6 +63,15 @@ class Clients(Protocol):
 
     async def used(self, client_id: str) -> None:
         """It was used now; written at most once an hour."""
+
+
+Roles = Callable[[str, frozenset[str]], frozenset[str]]
+"""(provider, groups as it sends them) -> the roles that they give here."""
+
+
+def serves(client: Client, roles: frozenset[str]) -> bool:
+    """Whether the client is for somebody with these roles."""
+    return not client.groups or bool(client.groups & roles)
 
 
 def host_of(uri: str) -> str:

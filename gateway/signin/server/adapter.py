@@ -164,6 +164,8 @@ class Hearing(AuthorizationServer):  # type: ignore[misc]
         if asked and self._client is not None and not self._client.check_redirect_uri(asked):
             raise Refused("invalid_redirect_uri", "The redirect URI is none that this client registered.")
         back = asked or (self._client.get_default_redirect_uri() if self._client else "")
+        if query.get("code_challenge_method", "S256") != "S256":
+            raise Refused("invalid_request", "code_challenge_method must be S256.", back)
         try:
             grant = self.get_consent_grant(_Request("GET", query, ""))
         except (OAuth2Error, ValueError) as wrong:
@@ -221,5 +223,7 @@ def _refused(wrong: Exception, redirect_uri: str) -> Refused:
     if not isinstance(wrong, OAuth2Error):
         return Refused("invalid_request", "The request holds characters that it may not.", redirect_uri)
     status = 401 if wrong.error == "invalid_client" else 400
+    if wrong.error == "unsupported_response_type":
+        return Refused("unsupported_response_type", "response_type must be code.", redirect_uri)
     said = wrong.description or _SAID.get(str(wrong.error), "The request is not acceptable.")
     return Refused(str(wrong.error), str(said), redirect_uri, status)

@@ -21,7 +21,11 @@ LONGEST = 600.0
 
 
 def client_of(sent: Sent) -> str:
-    """The id of the client that asks, not yet proved; the same wherever it stands. Raises `OAuthError`."""
+    """The id of the client that asks, not yet proved; the same wherever it stands. Raises `OAuthError`, also
+    for one that proves itself in two ways (RFC 6749 §2.3)."""
+    ways = (_basic(sent.authorization), sent.form.get("client_secret"), sent.form.get("client_assertion"))
+    if sum(bool(way) for way in ways) > 1:
+        raise OAuthError("invalid_request", "The client proves itself in two ways; one is enough.")
     named = [_basic(sent.authorization), sent.form.get("client_id", ""), _asserted(sent)]
     ids = {name for name in named if name}
     if len(ids) != 1:
@@ -73,18 +77,18 @@ class Assertion:
     def _check(self, claims: dict[str, Any], client: Client, now: float) -> None:
         """RFC 7523 §3."""
         audience = claims.get("aud")
-        named = {audience} if isinstance(audience, str) else set(audience or ())
+        named = audience if isinstance(audience, list) else [audience]
         exp, jti = claims.get("exp"), claims.get("jti")
         if claims.get("iss") != client.id or claims.get("sub") != client.id:
             raise _bad("client_assertion: iss and sub must be the client")
-        if not named & self._audiences:
-            raise _bad("client_assertion: aud must be the issuer")
+        if not named or not all(isinstance(one, str) and one in self._audiences for one in named):
+            raise _bad("client_assertion: aud must be the issuer, and nobody besides")
         if not isinstance(exp, int | float) or not now - limits.LEEWAY_SECONDS < exp <= now + LONGEST:
             raise _bad(f"client_assertion: exp must be within {LONGEST:g} s")
         before = claims.get("nbf", 0)
         if not isinstance(before, int | float) or before > now + limits.LEEWAY_SECONDS:
             raise _bad("client_assertion: nbf is in the future")
-        if not isinstance(jti, str) or not 0 < len(jti) <= limits.CLAIM_CHARS:
+        if not isinstance(jti, str) or not 0 < len(jti) <= limits.CLAIM_CHARS or not jti.isprintable():
             raise _bad("client_assertion: jti is missing")
 
 

@@ -12,7 +12,6 @@ the provider of its own, and nobody is signed in here after they are there no mo
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -20,17 +19,25 @@ from starlette.types import ASGIApp
 from gateway import clock
 from gateway.credential import Events
 from gateway.errors import Unauthenticated
-from gateway.model import Caller, Secret
+from gateway.model import Caller, Person, Secret
 from gateway.signin.flows import Facts, Flows
 from gateway.signin.idtoken import SignedIn
 from gateway.signin.login import ASKED, Login, require_own_form
-from gateway.signin.server import Client, Clients, UnknownClient, assurance, consent_page, host_of
+from gateway.signin.server import (
+    Client,
+    Clients,
+    Roles,
+    UnknownClient,
+    consent_page,
+    host_of,
+    serves,
+)
 from gateway.signin.server.adapter import Hearing
-from gateway.signin.server.back import Back, refusal, shown
+from gateway.signin.server.asking import again, begun
+from gateway.signin.server.back import Back, refusal, returns, shown
 from gateway.signin.server.chain import Chain
 from gateway.signin.server.codes import Code, Codes
 from gateway.signin.server.consents import Consents
-from gateway.signin.server.families import new_id
 from gateway.signin.server.metadata import AUTHORIZE
 from gateway.signin.server.progress import Progress
 from gateway.signin.server.refused import OAuthError
@@ -64,7 +71,7 @@ class Authorize:
         consents: Consents,
         chain: Chain,
         events: Events,
-        roles: Callable[[str, frozenset[str]], frozenset[str]],
+        roles: Roles,
         check: Callable[[Caller], None],
         seconds: float,
         progress: Progress,
@@ -94,7 +101,7 @@ class Authorize:
 
     async def start(self, visit: Visit) -> Response:
         """GET /authorize."""
-        query, back = visit.query, ""
+        query, back, client = visit.query, "", None
         try:
             client = await self._clients.find(query.get("client_id", ""), visit.source)
             if client.admission == "refused":
@@ -105,7 +112,7 @@ class Authorize:
             return _unknown(unknown)
         except OAuthError as no:
             back = back or getattr(no, "redirect_uri", "")
-            if back:
+            if back and client is not None and returns(client, back):
                 return self._back.by_redirect(back, query.get("state", ""), refusal(no))
             return shown(consent_page.oauth_error(no.error, no.description, status=no.status))
         return await self._leave(visit, asked)
@@ -121,7 +128,7 @@ class Authorize:
         if client.admission == "pending":
             return shown(consent_page.pending(session, client, back))
         roles = self._roles(who.person.issuer, who.groups)
-        if client.admission == "refused" or (client.groups and not client.groups & roles):
+        if client.admission == "refused" or not serves(client, roles):
             await self._events(
                 "assistant.refused",
                 issuer=who.person.issuer,
@@ -131,12 +138,10 @@ class Authorize:
             )
             groups = client.groups if client.admission == "admitted" else ()
             return shown(consent_page.refused(session, client, back, groups=groups))
-        family = _family(client, who, asked, clock.wall() + self._seconds)
+        family = begun(client, who, asked, clock.wall() + self._seconds)
         self._standing(family, who)
         await self._chain.keep(family["id"], who)
-        person, host = who.person, family["host"]
-        given = await self._consents.given(person.issuer, person.subject, client.id, host)
-        if given >= frozenset(family["scopes"]) and asked["prompt"] != "consent":
+        if await self._agreed(who.person, family) and asked["prompt"] != "consent":
             answer = {"code": await self._code(asked, family)}
             return self._back.by_redirect(asked["redirect_uri"], asked["state"], answer, session)
         return await self._ask(visit, session, client, asked, family)
@@ -179,9 +184,13 @@ class Authorize:
             no = OAuthError("access_denied", "The person refused.")
             return self._back.after_form(session, asked, refusal(no))
         scopes = frozenset(family["scopes"])
+        client = await self._clients.find(family["client"])
+        if client.admission != "admitted":  # refused while the person read
+            raise Refusal(403, "This assistant may not be used here", "Ask your administrators.")
         await self._events("consent.given", **told, scopes=sorted(scopes))
-        given = await self._consents.given(**told)
-        await self._consents.give(**told, scopes=scopes | given)
+        place = family["resource"]
+        given = await self._consents.given(**told, resource=place)
+        await self._consents.give(**told, resource=place, scopes=scopes | given)
         return self._back.after_form(session, asked, {"code": await self._code(asked, family)})
 
     def _asked(self, client: Client, back: str, query: Mapping[str, str]) -> dict[str, Any]:
@@ -216,6 +225,16 @@ class Authorize:
         }
         return shown(await self._login.leave(visit, provider, {ASKED: asked}, **wish))
 
+    async def _agreed(self, person: Person, family: Facts) -> bool:
+        """Whether the person said yes before: to the same for this Jira. What any program on this computer could
+        ask, or anybody who registered, is asked each time (RFC 8252 §8.6)."""
+        if family["assurance"] != "attested":
+            return False
+        given = await self._consents.given(
+            person.issuer, person.subject, family["client"], family["host"], family["resource"]
+        )
+        return given >= frozenset(family["scopes"])
+
     async def _ask(
         self, visit: Visit, session: Session, client: Client, asked: Facts, family: Facts
     ) -> Response:
@@ -228,7 +247,7 @@ class Authorize:
             ends_at=family["expires_at"],
             flow=flow,
             action=CONSENT,
-            again=_again(asked),
+            again=again(asked),
         )
         return shown(consent_page.consent(session, ask))
 
@@ -241,48 +260,6 @@ class Authorize:
                 family=family,
             )
         )
-
-
-def _family(client: Client, who: SignedIn, asked: Facts, ends_at: float) -> dict[str, Any]:
-    """What a family begins with, as JSON has it (`families.py`)."""
-    back = asked["redirect_uri"]
-    return {
-        "id": new_id(),
-        "issuer": who.person.issuer,
-        "subject": who.person.subject,
-        "client": client.id,
-        "host": host_of(back),
-        "assurance": assurance(client, back),
-        "scopes": list(asked["scopes"]),
-        "resource": asked["resource"],
-        "began_at": clock.wall(),
-        "expires_at": min(ends_at, who.ends_at or ends_at),
-        "facts": {
-            "email": who.person.email,
-            "groups": sorted(who.groups),
-            "sid": who.sid,
-            "acr": who.acr,
-            "amr": sorted(who.amr),
-            "auth_time": who.auth_time,
-            "until": ends_at,
-        },
-    }
-
-
-def _again(asked: Facts) -> str:
-    """The same request of the assistant, for which the provider asks anew who it is."""
-    query = {
-        "response_type": "code",
-        "client_id": asked["client_id"],
-        "redirect_uri": asked["redirect_uri"] if asked["redirect_given"] else "",
-        "scope": " ".join(asked["scopes"]),
-        "resource": asked["resource"],
-        "state": asked["state"],
-        "code_challenge": asked["challenge"],
-        "code_challenge_method": "S256",
-        "prompt": "login",
-    }
-    return f"{AUTHORIZE}?{urlencode({name: value for name, value in query.items() if value})}"
 
 
 def _unknown(client: UnknownClient) -> Response:

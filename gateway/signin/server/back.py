@@ -7,7 +7,8 @@ from starlette.responses import Response
 
 from gateway.signin import pages
 from gateway.signin.flows import Facts
-from gateway.signin.server import consent_page
+from gateway.signin.server import Client, consent_page, host_of
+from gateway.signin.server.consent_page import KNOWN_HOSTS
 from gateway.signin.server.refused import OAuthError
 from gateway.signin.sessions import Session
 
@@ -36,6 +37,17 @@ class Back:
         parts = urlsplit(redirect_uri)
         more = urlencode({**answer, **({"state": state} if state else {}), "iss": self._issuer})
         return urlunsplit(parts._replace(query=f"{parts.query}&{more}" if parts.query else more))
+
+
+def returns(client: Client, redirect_uri: str) -> bool:
+    """Whether an error goes back there before anybody has signed in (RFC 9700 §4.11.2): to this computer, to a host
+    that is known, or for a client that an administrator added. Else anybody who registers could redirect in our
+    name, and a page says it instead."""
+    parts = urlsplit(redirect_uri)
+    local = host_of(redirect_uri) == "this computer"
+    return (
+        local or client.registration == "static" or (parts.scheme == "https" and parts.netloc in KNOWN_HOSTS)
+    )
 
 
 def refusal(no: OAuthError) -> dict[str, str]:

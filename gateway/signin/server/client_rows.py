@@ -43,7 +43,9 @@ def add_or_find(client: Client, fingerprint: str, connection: Connection) -> Cli
     """The one of that id when it still counts, and it counts as used; else `client` as new. Raises
     `IntegrityError` when somebody was quicker."""
     found = read(client.id, connection)
-    if found is not None and not over(found.client, client.created_at):
+    if found is not None and (
+        found.client.admission == "refused" or not over(found.client, client.created_at)
+    ):
         touch(client.id, client.created_at, connection)
         return found.client
     if found is not None:  # its time is over; one that came since we looked is not deleted, but in our way

@@ -94,10 +94,11 @@ class Registry:
         # Whom we refuse or no longer know is not asked for its description either.
         closed = kept is not None and (kept.client.admission == "refused" or over(kept.client, clock.wall()))
         if client_id.startswith("https://") and not known and not closed:
-            if kept is None:
-                self._count(source)
+            if kept is None and self._strange.count(source) >= self._settings.registrations_per_hour:
+                raise UnknownClient("Too many new clients came from this address; try in an hour.")
             kept, new = await self._copies.fresh(client_id, kept, self._admission())
             if new:
+                self._strange.add(source)
                 await self._told("registered", kept.client)
         if kept is None or over(kept.client, clock.wall()):
             raise UnknownClient("There is no such client here, or its time is over; register again.")
@@ -223,12 +224,6 @@ class Registry:
 
     def _admission(self) -> Admission:
         return "admitted" if self._settings.admission == "open" else "pending"
-
-    def _count(self, source: str) -> None:
-        """A stranger's document is about to be fetched and kept. Raises `UnknownClient` for too many."""
-        if self._strange.count(source) >= self._settings.registrations_per_hour:
-            raise UnknownClient("Too many new clients came from this address; try in an hour.")
-        self._strange.add(source)
 
     async def _kept(self, client_id: str) -> Kept | None:
         """The row. Raises `UnknownClient` for what cannot be an id (RFC 6749 appendix A.1)."""

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from gateway import clock, limits
 from gateway.http import OutwardError, Reply, UnusableReply
-from gateway.jose import JoseError, public_key, strict_object
+from gateway.jose import JoseError, lasting_object, public_key
 from gateway.public import Internet
 from gateway.signin.server import AuthMethod, Client, UnknownClient
 from gateway.store.flight import SingleFlight
@@ -166,7 +166,7 @@ def _object(reply: Reply, what: str) -> dict[str, Any]:
     if not _JSON.fullmatch(reply.said("Content-Type").partition(";")[0].strip().lower()):
         raise UnknownClient(f"The {what} is not sent as application/json.")
     try:
-        return strict_object(reply.body, "body")
+        return lasting_object(reply.body, "body")
     except JoseError:
         raise UnknownClient(f"The {what} is not one JSON object, or names a member twice.") from None
 

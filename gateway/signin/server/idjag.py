@@ -26,9 +26,9 @@ from gateway.model import Caller, Person, Secret
 from gateway.settings import Issuer
 from gateway.signin.flows import digest
 from gateway.signin.idtoken import SignedIn, groups_of, id_profile, signed_in
-from gateway.signin.server import Client
+from gateway.signin.server import Client, Roles, serves
 from gateway.signin.server.access import AccessTokens
-from gateway.signin.server.families import ASSERTED, Facts, Family, FamilyHead, new_id
+from gateway.signin.server.families import ASSERTED, Facts, Families, Family, FamilyHead, new_id
 from gateway.signin.server.form import Sent
 from gateway.signin.server.refused import OAuthError
 from gateway.signin.server.resources import Resources
@@ -36,6 +36,8 @@ from gateway.signin.server.scopes import SCOPES, narrowed
 from gateway.store import Store
 
 TYPE = "oauth-id-jag+jwt"
+NO_BROWSER = "its company's sign-in, without a browser"
+"""Stands where the host of a redirect would."""
 
 Grant = Callable[[Sent, Client], Awaitable[Mapping[str, Any]]]
 """The form and the authenticated client in, the answer out (RFC 6749 §5.1)."""
@@ -167,7 +169,7 @@ class Assertions:
             return None
 
     async def _spend(self, issuer: str, jti: Any, expires_at: float) -> None:
-        if not isinstance(jti, str) or len(jti) > limits.CLAIM_CHARS:
+        if not isinstance(jti, str) or len(jti) > limits.CLAIM_CHARS or not jti.isprintable():
             raise _refused(Unauthenticated("jti is malformed"))
         left = expires_at + limits.LEEWAY_SECONDS - clock.wall()
         if not await self._store.add(f"idjag:{digest(issuer)}:{digest(jti)}", b"1", max(left, 1.0)):
@@ -179,7 +181,8 @@ def _scopes(asserted: Any, asked: str) -> frozenset[str]:
     and a request that names none of what is left gets what is left, never more."""
     if asserted is not None and not isinstance(asserted, str):
         raise OAuthError("invalid_grant", "The assertion is not accepted: scope is malformed.")
-    allowed = frozenset(SCOPES) & frozenset(asserted.split()) if asserted else frozenset(SCOPES)
+    ours = frozenset(SCOPES)
+    allowed = ours if asserted is None else ours & frozenset(asserted.split())
     if not allowed:
         raise OAuthError("invalid_scope", f"The assertion names none of {', '.join(SCOPES)}.")
     return narrowed(asked, allowed)
@@ -192,7 +195,12 @@ def _refused(wrong: Exception) -> OAuthError:
 
 
 def assertion_grant(
-    assertions: Assertions, access: AccessTokens, check: Callable[[Caller], None], events: Events
+    assertions: Assertions,
+    access: AccessTokens,
+    families: Families,
+    check: Callable[[Caller], None],
+    roles: Roles,
+    events: Events,
 ) -> Grant:
     """The grant type `urn:ietf:params:oauth:grant-type:jwt-bearer` (RFC 7523 §2.1) at the token endpoint.
 
@@ -203,17 +211,21 @@ def assertion_grant(
         text = sent.form.get("assertion", "")
         if not text:
             raise OAuthError("invalid_request", "assertion is missing.")
-        accepted = await assertions.accept(
-            text, client, resource=sent.form.get("resource"), scope=sent.form.get("scope", "")
-        )
+        resource, scope = sent.form.get("resource"), sent.form.get("scope", "")
+        accepted = await assertions.accept(text, client, resource=resource, scope=scope)
         family = _family(accepted, client, access.seconds)
         head = family.head
         try:
             check(_caller(accepted, head))
         except Unauthenticated:
             raise OAuthError("invalid_grant", "This person or client was cut off.") from None
-        told = {"issuer": head.issuer, "subject": head.subject, "client": head.client, "family": head.id}
-        await events("assistant.signed_in", **told, host="", assurance=head.assurance)
+        if not serves(client, roles(head.issuer, family.facts.groups)):
+            raise OAuthError("access_denied", "This client is not for this person.")
+        told = {name: getattr(head, name) for name in ("issuer", "subject", "client", "host", "assurance")}
+        await events("assistant.signed_in", **told, family=head.id)
+        await families.begin(
+            head, family.facts
+        )  # to be listed and ended; its refresh token is given to nobody
         return {
             "access_token": access.mint(family, accepted.scopes),
             "token_type": "Bearer",
@@ -225,14 +237,14 @@ def assertion_grant(
 
 
 def _family(accepted: Accepted, client: Client, seconds: float) -> Family:
-    """One that is kept nowhere, for it is never refreshed: its id is what the record and a revocation name."""
+    """One that is never refreshed, and over with its access token."""
     now, who = clock.wall(), accepted.who
     head = FamilyHead(
         id=ASSERTED + new_id(),
         issuer=who.person.issuer,
         subject=who.person.subject,
         client=client.id,
-        host="",
+        host=NO_BROWSER,
         assurance="attested",  # it proved itself to us, and the provider named it
         scopes=accepted.scopes,
         resource=accepted.resource,

@@ -15,7 +15,7 @@ import orjson
 from starlette.types import ASGIApp, Receive, Scope
 
 from gateway import limits
-from gateway.jose import JoseError, public_key, strict_object
+from gateway.jose import JoseError, lasting_object, public_key
 from gateway.settings.signin import SignIn
 from gateway.signin.server import AuthMethod, Client
 from gateway.signin.server.clients import Issued, Registry, printable
@@ -96,7 +96,7 @@ async def _body(receive: Receive, headers: Headers) -> dict[str, Any]:
             "invalid_client_metadata", f"Send at most {limits.CLIENT_BYTES} bytes of metadata.", 413
         )
     try:
-        return strict_object(body, "metadata")
+        return lasting_object(body, "metadata")
     except JoseError as wrong:
         raise _invalid(f"The body cannot be read: {wrong}.") from None
 

@@ -60,10 +60,18 @@ def patched(told: Mapping[str, Any], before: Pushed) -> Wanted:
         elif path is None:
             if not isinstance(named.get("value"), dict):
                 raise ScimError(400, "Without `path`, `value` is an object.", "invalidValue")
-            changes |= {_name(name): value for name, value in named["value"].items()}
+            changes |= {_name(name): value for name, value in _flat(named["value"]).items()}
+        elif _name(path) == "active" and named.get("value") is None:
+            raise ScimError(400, "`active` is true or false.", "invalidValue")
         else:
             changes[_name(path)] = named.get("value")
     return wanted(changes, before)
+
+
+def _flat(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes, also where they stand under the name of their schema (RFC 7644 §3.10)."""
+    core = value.get(USER)
+    return {**value, **core} if isinstance(core, Mapping) else dict(value)
 
 
 def _removed(path: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ The protocol has no sessions that last. A sign-in here is a family: one consent 
 assistant, with all the tokens that came of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Protocol
@@ -48,6 +48,10 @@ class Ends(Protocol):
         """It is over, on every replica and on record."""
 
 
+Withdraw = Callable[[str, str, str], Awaitable[None]]
+"""(issuer, subject, client) -> once that assistant has to ask this person again."""
+
+
 class Names(Protocol):
     """What is needed of the registry."""
 
@@ -70,8 +74,17 @@ class SignIns:
     """The routes."""
 
     def __init__(
-        self, families: Families, ending: Ends, names: Names, progress: Progress, admins: Administrators
+        self,
+        families: Families,
+        ending: Ends,
+        names: Names,
+        progress: Progress,
+        admins: Administrators,
+        *,
+        withdraw: Withdraw | None = None,
     ) -> None:
+        """`withdraw` takes back what a person allowed an assistant whose sign-in they end."""
+        self._withdraw = withdraw
         self._families = families
         self._ending = ending
         self._names = names
@@ -111,11 +124,11 @@ class SignIns:
         own = await self._families.of(person.issuer, person.subject)
         if visit.form.get("all") == "yes":
             for head in own:
-                await self._ending.end(head, "person")
+                await self._end_own(head)
             return pages.elsewhere(ENDED)
         mine = next((head for head in own if head.id == id), None)
         if mine is not None:
-            await self._ending.end(mine, "person")
+            await self._end_own(mine)
         elif self._admins.has(session):
             await self._end_anothers(session, id)
         return pages.elsewhere(ENDED)  # the same for what is not there: nobody learns whose an id is
@@ -132,6 +145,11 @@ class SignIns:
             f'<p class="row">{pages.link(HERE, "See your sign-ins")}</p>'
         )
         return pages.page("Ended", body, visit.session)
+
+    async def _end_own(self, head: FamilyHead) -> None:
+        await self._ending.end(head, "person")
+        if self._withdraw is not None:
+            await self._withdraw(head.issuer, head.subject, head.client)
 
     async def _end_anothers(self, session: Session, id: str) -> None:
         found = next((head for head in await self._families.living() if head.id == id), None)

@@ -15,7 +15,7 @@ from gateway.credential import Events
 from gateway.errors import Unauthenticated
 from gateway.model import Caller, Secret
 from gateway.signin.idtoken import SignedIn
-from gateway.signin.server import Client, Clients, UnknownClient
+from gateway.signin.server import Client, Clients, Roles, UnknownClient, serves
 from gateway.signin.server.access import AccessTokens
 from gateway.signin.server.adapter import Hearing
 from gateway.signin.server.assertion import Assertion, client_of
@@ -49,6 +49,7 @@ class Token:
         ending: Ending,
         events: Events,
         check: Callable[[Caller], None],
+        roles: Roles,
         extensions: Mapping[str, Extension] | None = None,
     ) -> None:
         self._clients = clients
@@ -61,6 +62,7 @@ class Token:
         self._ending = ending
         self._events = events
         self._check = check
+        self._roles = roles
         self._extensions = dict(extensions or {})
 
     async def answer(self, sent: Sent) -> Mapping[str, Any]:
@@ -132,9 +134,11 @@ class Token:
             raise OAuthError("invalid_grant", "This refresh token was used before; sign in again.") from None
         if not standing:
             raise OAuthError("invalid_grant", "This refresh token was replaced; use the newest.")
-        return await self._renewed(text, family, scopes)
+        return await self._renewed(text, family, scopes, client)
 
-    async def _renewed(self, text: str, family: Family, scopes: frozenset[str]) -> Mapping[str, Any]:
+    async def _renewed(
+        self, text: str, family: Family, scopes: frozenset[str], client: Client
+    ) -> Mapping[str, Any]:
         head = family.head
         try:
             self._standing(head, family.facts)
@@ -144,6 +148,9 @@ class Token:
             await self._ending.end(head, reason)
             raise OAuthError("invalid_grant", "This sign-in is over; sign in again.") from None
         facts = family.facts if now.who is None else _of(now.who, family.facts)
+        if not serves(client, self._roles(head.issuer, facts.groups)):
+            await self._ending.end(head, "not_for_them")
+            raise OAuthError("invalid_grant", "This client is not for this person any more.")
         expires_at = min(facts.until, now.ends_at or facts.until)
         refresh = await self._families.rotate(text, family, facts, expires_at)
         if refresh is None:

@@ -44,9 +44,10 @@ def _consents() -> None:
         sa.Column("subject", sa.Text, nullable=False),
         sa.Column("client", sa.Text, nullable=False),
         sa.Column("host", sa.Text, nullable=False),
+        sa.Column("resource", sa.Text, nullable=False),
         sa.Column("scopes", sa.Text, nullable=False),
         sa.Column("given_at", sa.Double, nullable=False),
-        sa.PrimaryKeyConstraint("issuer", "subject", "client", "host", name="pk_consents"),
+        sa.PrimaryKeyConstraint("issuer", "subject", "client", "host", "resource", name="pk_consents"),
     )
 
 
