@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,6 +41,10 @@ class Operator:
         told = self._capsys.readouterr()
         assert "Traceback" not in told.err
         return told.out, told.err
+
+    def said(self) -> str:
+        """What a command said that did not end."""
+        return self._capsys.readouterr().err
 
     def json(self, *words: str) -> Any:
         """What the command prints as data."""
@@ -123,6 +128,7 @@ def test_a_list_says_who_how_sure_and_whose(operator: Operator, monkeypatch: pyt
     assert (mine["assurance"], mine["admission"], mine["used"]) == (["asserted"], "pending", None)
     table = operator.types("list")[0]
     for column in (
+        "name",
         "id",
         "registration",
         "host",
@@ -172,6 +178,27 @@ def test_mistakes_are_one_sentence(operator: Operator) -> None:
     for words in (("--redirect", "http://corp.test/"), (), ("--redirect", CLAUDE, "--group", "two words")):
         out, said = operator.types("add", "--name", "x", *words, status=2)
         assert out == "" and said.strip().endswith(".") and said.count("\n") == 1
-    with pytest.raises(SystemExit, match="2"):
-        operator.types("admit", "x", "--days", "-1")
+    for days in ("-3", "99999999999", "x"):
+        with pytest.raises(SystemExit, match="2"):
+            operator.types("admit", "x", "--days", days)
+        assert "from 0 (it stays) to 99999" in operator.said()
     assert operator.json("list") == []
+
+
+def test_ids_are_whole_in_a_narrow_terminal(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 80 columns each id stands on a line, name and all beside it; where there is room it is one line each."""
+    long = "https://login.assistant.example/" + "oauth/" * 30 + "client.json"
+    wish = Client("", "dynamic", "Cursor \x1b[2J[bold]", ("http://localhost:1/cb",))
+    id = operator.inside(lambda registry: registry.register_dynamic(wish)).client.id
+    operator.types("admit", long, "--owner", "ana")
+    monkeypatch.setenv("COLUMNS", "80")
+    out = operator.types("list")[0]  # not into a terminal: a line each, for tools
+    (line,) = [line for line in out.splitlines() if id in line]
+    assert "Cursor" in line and "pending" in line and any(long in one for one in out.splitlines())
+    monkeypatch.setenv("FORCE_COLOR", "1")  # what makes it a terminal
+    monkeypatch.setenv("TERM", "dumb")
+    lines = operator.types("list")[0].splitlines()
+    for whole in (id, long):
+        assert [line for line in lines if whole in line], lines
+    assert sum(bool(re.match(r"(\x1b\[2m)?name ", line)) for line in lines) == 2
+    assert "\x1b[2J" not in "".join(lines) and "[bold]" in "".join(lines)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.table import Table
@@ -66,7 +67,8 @@ def tail(path: Path, n: int = 20, json: bool = False, *, console: Console | None
         for seq, told in found:
             _json({"seq": seq, **told}, console)
     else:
-        (console or _wide()).print(_lines(found))
+        console = console or _wide()
+        console.print(_lines(found, console.width))
     return 0
 
 
@@ -181,30 +183,59 @@ def _doubts(report: Report) -> Iterator[Text]:
 # tail and show
 
 
-_COLUMNS = {
-    "seq": 3, "time": 14, "who": 4, "by": 6, "did": 17, "on": 10, "outcome": 12, "rule": 6, "call": 12,
+_LEAST = {
+    "seq": 3, "time": 11, "who": 4, "by": 12, "did": 17, "on": 8, "outcome": 12, "rule": 16, "call": 12,
 }  # fmt: skip
-"""The columns of `tail`, with the width that each keeps in a narrow terminal."""
+"""The columns of `tail`, with the width that each needs to say something."""
+
+_GIVEN_UP = ("call", "by", "seq")
+"""What a narrow terminal does without, in this order: `audit show` finds a record by its number, too."""
 
 
-def _lines(found: list[tuple[int, dict[str, Any]]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name, least in _COLUMNS.items():
-        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=least)
-    for seq, told in found:
-        outcome = str(told.get("outcome") or ("decided" if told.get("kind") == record.DECISION else ""))
-        table.add_row(
-            _cell(seq, "dim"),
-            _cell(str(told.get("time", ""))[5:19].replace("T", " "), "dim"),
-            _cell(told.get("subject"), "bold"),
-            _cell(_short(told.get("client"), 12)),
-            _cell(told.get("tool") or told.get("kind"), "" if told.get("tool") else "dim"),
-            _cell(_short(_resource(told), 16)),
-            _cell(outcome, _style(outcome)),
-            _cell(_short(_rules(told), 18)),
-            _cell(told.get("id"), "dim"),
-        )
+def _lines(found: list[tuple[int, dict[str, Any]]], room: int) -> Table:
+    rows = [_row(seq, told) for seq, told in found]
+    natural = {name: max([cell_len(name), *(row[name].cell_len for row in rows)]) for name in _LEAST}
+    widths = _widths(natural, room)
+    between = int(sum(natural.values()) + 2 * len(natural) <= room)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, between, 0, 0), pad_edge=False, show_edge=False)
+    for name, width in widths.items():
+        table.add_column(name, no_wrap=True, width=width)
+    for row in rows:
+        table.add_row(*(row[name] for name in widths))
     return table
+
+
+def _widths(natural: Mapping[str, int], room: int) -> dict[str, int]:
+    """The columns that have room in so many, each as wide as it needs, or as wide as it can be."""
+    widths = {name: natural[name] if name == "seq" else min(natural[name], _LEAST[name]) for name in _LEAST}
+    for name in _GIVEN_UP:
+        if sum(widths.values()) + len(widths) > room:
+            del widths[name]
+    spare = room - sum(widths.values()) - len(widths)
+    for name in ("rule", "time", "who", "on", "outcome", "did", "by", "call"):
+        wanted = natural[name] - widths.get(name, natural[name])
+        given = wanted if wanted <= spare else 0 if name == "time" else max(spare, 0)  # no half a second
+        if name in widths:
+            widths[name] += given
+            spare -= given
+    return widths
+
+
+def _row(seq: int, told: Mapping[str, Any]) -> dict[str, Text]:
+    outcome = str(told.get("outcome") or ("decided" if told.get("kind") == record.DECISION else ""))
+    time = _cell(str(told.get("time", ""))[5:19].replace("T", " "), "dim")
+    time.overflow = "crop"
+    return {
+        "seq": _cell(seq, "dim"),
+        "time": time,
+        "who": _cell(told.get("subject"), "bold"),
+        "by": _cell(_short(told.get("client"), 12)),
+        "did": _cell(told.get("tool") or told.get("kind"), "" if told.get("tool") else "dim"),
+        "on": _cell(_short(_resource(told), 16)),
+        "outcome": _cell(outcome, _style(outcome)),
+        "rule": _cell(_short(_rules(told), 40)),
+        "call": _cell(told.get("id"), "dim"),
+    }
 
 
 def _card(file: str, seq: int, told: Mapping[str, Any]) -> Panel:

@@ -9,17 +9,17 @@ import argparse
 import asyncio
 import math
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from gateway import clock, limits
 from gateway.cli import FAILED, GOOD, USAGE
+from gateway.cli.entries import Cell, print_entries
 from gateway.config import load
 from gateway.identity.revocation import Revocation, Revocations
 from gateway.jose import JoseError, strict_object
@@ -32,6 +32,7 @@ from gateway.store.sql import Database
 COMMAND_LINE = "command line"
 """Who did it."""
 
+COLUMNS = ("name", "id", "registration", "host", "assurance", "admission", "owner", "used")
 _ADMISSIONS = {"admitted": "green", "pending": "yellow", "refused": "red"}
 
 Work = Callable[[Registry, Database], Awaitable[int]]
@@ -52,7 +53,7 @@ def listing(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(orjson.dumps([told(client) for client in found]).decode())
         else:
-            Console().print(shown(found))
+            print_entries(COLUMNS, [_row(client) for client in found])
         return GOOD
 
     return _run(arguments, work)
@@ -219,24 +220,20 @@ def assurances(client: Client) -> list[str]:
     return sorted({assurance(client, uri) for uri in client.redirect_uris or ("",)})
 
 
-def shown(found: Sequence[Client]) -> Table:
+def _row(client: Client) -> tuple[Cell, ...]:
     """For a terminal."""
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in ("id", "registration", "host", "assurance", "admission", "owner", "used"):
-        table.add_column(column, overflow="fold")
-    for client in found:
-        over = client.expires_at is not None and client.expires_at <= clock.wall()
-        admission = Text("expired", "red") if over else Text(client.admission, _ADMISSIONS[client.admission])
-        table.add_row(
-            Text(_clean(client.id)),
-            client.registration,
-            Text("\n".join(map(_clean, hosts(client)))),
-            "\n".join(assurances(client)),
-            admission,
-            Text(_clean(client.owner)),
-            clock.iso(client.used_at)[:10] if client.used_at else "never",
-        )
-    return table
+    over = client.expires_at is not None and client.expires_at <= clock.wall()
+    admission = Text("expired", "red") if over else Text(client.admission, _ADMISSIONS[client.admission])
+    return (
+        client.name or "(no name)",
+        client.id,
+        client.registration,
+        hosts(client),
+        assurances(client),
+        admission,
+        client.owner,
+        clock.iso(client.used_at)[:10] if client.used_at else "never",
+    )
 
 
 def _whole(client: Client) -> Table:

@@ -13,6 +13,7 @@ TEXTS = {
     "refuse": "Let one ask nobody any more, and sign its people out.",
     "revoke": "Delete one, and sign its people out.",
 }
+MOST_DAYS = 99_999
 METHODS = ("none", "client_secret_post", "client_secret_basic", "private_key_jwt")
 
 
@@ -48,5 +49,5 @@ def add_client(
 
 def _days(text: str) -> int:
     if not text.isdecimal() or len(text) > 5:
-        raise argparse.ArgumentTypeError("a number of days is needed")
+        raise argparse.ArgumentTypeError(f"a whole number from 0 (it stays) to {MOST_DAYS} is needed")
     return int(text)

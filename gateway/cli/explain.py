@@ -3,7 +3,8 @@
 import argparse
 import asyncio
 import sys
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import orjson
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway import limits
+from gateway.assistants import own_keys
 from gateway.cli import FAILED, GOOD, USAGE
 from gateway.cli.secrets import client_keys
 from gateway.config import Settings, load
@@ -20,9 +22,13 @@ from gateway.credential.keys import ClientKeys
 from gateway.errors import ConfigError
 from gateway.http import Outward
 from gateway.identity.explain import Explanation, explain
+from gateway.identity.profiles import IssuerProfile
 from gateway.identity.revocation import Revocations
+from gateway.identity.roles import RoleTable
+from gateway.jose import Key
 from gateway.model import Bearer
 from gateway.providers import Providers
+from gateway.signin.server.access import KEY_FILE
 from gateway.site import site_paths
 from gateway.store.sql import Database
 
@@ -41,7 +47,7 @@ def user(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return USAGE
-    found = asyncio.run(_explained(settings, path, bearer))
+    found = _elsewhere(settings, asyncio.run(_explained(settings, path, bearer)))
     if arguments.json:
         print(orjson.dumps(asdict(found)).decode())
     else:
@@ -53,12 +59,45 @@ async def _explained(settings: Settings, path: str, bearer: Bearer) -> Explanati
     async with Outward() as outward:
         database = Database(settings.database.url.get_secret_value())
         revocations = Revocations(database)
-        providers = Providers(settings, outward, revocations, client_keys=_keys(settings))
+        providers = Providers(settings, outward, revocations, _own(settings), client_keys=_keys(settings))
         profiles, verified = providers.profiles(path), providers.verified(path)
+        own = _readings(settings, path)
         if not database.exists():  # so nobody was ever cut off, and none is made for a look
-            return await explain(bearer, profiles, verified)
+            return await explain(bearer, profiles, verified, own=own)
         async with database:
-            return await explain(bearer, profiles, verified, revocations.against)
+            return await explain(bearer, profiles, verified, revocations.against, own=own)
+
+
+def _own(settings: Settings) -> Callable[[], Mapping[str, Key]] | None:
+    """The keys of our own tokens, as they lie; where there are none, none are made for a look."""
+    if settings.signin.mode != "signin":
+        return None
+    keys = own_keys(settings) if _key_file(settings).exists() else None
+    return dict if keys is None else keys.public
+
+
+def _key_file(settings: Settings) -> Path:
+    return settings.signin.key_file or settings.audit.dir / KEY_FILE
+
+
+def _elsewhere(settings: Settings, found: Explanation) -> Explanation:
+    """With a hint when the keys of our own tokens are not here: on another machine no token of ours is known."""
+    file = _key_file(settings)
+    if found.accepted or settings.signin.mode != "signin" or file.exists():
+        return found
+    hint = f"The keys of the gateway's own tokens are not here ({file}): look where the gateway runs."
+    return replace(found, hints=(*found.hints, hint))
+
+
+def _readings(settings: Settings, path: str) -> dict[str, IssuerProfile]:
+    """How our own tokens for that endpoint are read, by the provider that the person is of."""
+    if settings.signin.mode != "signin":
+        return {}
+    ours = settings.server.public_url
+    return {
+        one.issuer: IssuerProfile(ours, ours + path, roles=RoleTable(one.roles))
+        for one in settings.identity.issuers
+    }
 
 
 def _keys(settings: Settings) -> ClientKeys | None:

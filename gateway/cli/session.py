@@ -7,22 +7,20 @@ destroys the provider's grant behind it at its next sweep.
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import inf
 from typing import Any
 
 import orjson
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from gateway import clock
 from gateway.cli import FAILED, GOOD
+from gateway.cli.entries import print_entries
 from gateway.config import Settings, load
 from gateway.identity.revocation import Revocation, Revocations
+from gateway.signin.server.client_rows import every
 from gateway.signin.server.families import Families, FamilyHead
-from gateway.signin.server.shown import plain
 from gateway.store.sql import Database
 
 DAY = 86_400.0
@@ -31,11 +29,12 @@ REASON = "administrator"
 
 def list_all(arguments: argparse.Namespace) -> int:
     """`session list [--user SUBJECT] [--client ID]`: those that are not over."""
-    heads = asyncio.run(_found(load(arguments.config), arguments))
+    heads, names = asyncio.run(_found(load(arguments.config), arguments))
     if arguments.json:
-        print(orjson.dumps([_told(head) for head in heads]).decode())
+        told = [_told(head) | {"client_name": names.get(head.client, "")} for head in heads]
+        print(orjson.dumps(told).decode())
     else:
-        _show(heads)
+        _show(heads, names)
     return GOOD
 
 
@@ -51,9 +50,13 @@ def end(arguments: argparse.Namespace) -> int:
     return GOOD if ended else FAILED
 
 
-async def _found(settings: Settings, arguments: argparse.Namespace) -> list[FamilyHead]:
+async def _found(
+    settings: Settings, arguments: argparse.Namespace
+) -> tuple[list[FamilyHead], dict[str, str]]:
+    """The sign-ins, and the name of each assistant that is known, by its client id."""
     async with Database(settings.database.url.get_secret_value()) as database:
-        return _chosen(await _families(settings, database).living(), arguments)
+        heads = _chosen(await _families(settings, database).living(), arguments)
+        return heads, {kept.client.id: kept.client.name for kept in await database.read(every)}
 
 
 async def _end(settings: Settings, arguments: argparse.Namespace) -> list[FamilyHead]:
@@ -88,12 +91,25 @@ def _told(head: FamilyHead) -> dict[str, Any]:
     return asdict(head) | times | {"scopes": sorted(head.scopes)}
 
 
-def _show(heads: Sequence[FamilyHead]) -> None:
-    table = Table(title=f"{len(heads)} sign-ins with assistants", title_justify="left")
-    for column in ("id", "person", "answers go to", "assurance", "since", "last refresh", "ends"):
-        table.add_column(column)
+def _show(heads: Sequence[FamilyHead], names: Mapping[str, str]) -> None:
+    print(f"{len(heads)} sign-ins with assistants; times are UTC")
+    columns = (
+        "id",
+        "person",
+        "assistant",
+        "client",
+        "answers go to",
+        "assurance",
+        "since",
+        "refreshed",
+        "ends",
+    )
+    rows = []
     for head in heads:
-        times = (clock.iso(at)[:16] for at in (head.began_at, head.used_at, head.expires_at))
-        words = (head.id, plain(head.subject), plain(head.host), head.assurance, *times)
-        table.add_row(*(escape(word) for word in words))
-    Console().print(table)
+        name = names.get(head.client) or "(no name)"
+        times = (
+            clock.iso(at)[:16].replace("T", " ") for at in (head.began_at, head.used_at, head.expires_at)
+        )
+        rows.append((head.id, head.subject, name, head.client, head.host, head.assurance, *times))
+    if rows:
+        print_entries(columns, rows)

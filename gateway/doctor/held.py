@@ -1,7 +1,7 @@
 """The credential with which Jira is looked at as the person; nothing is refreshed, changed or put on record.
 
-Where the source asks the provider, it is the gateway's own exchange. Where the person linked Jira, the grant
-is read from the vault as it lies there: a refresh is the running gateway's to make.
+Where the source asks the provider, it is the gateway's own exchange. Where the person linked Jira, or signed in
+at the gateway, the grant is read from the vault as it lies there: a refresh is the running gateway's to make.
 """
 
 from collections.abc import AsyncIterator
@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from gateway import clock
 from gateway.app import Gateway
 from gateway.credential import GrantOrder
+from gateway.credential.refresh import VaultRefresher
 from gateway.credential.vault import Link, LinkHead, LinkKey, Vault
 from gateway.errors import ConsentRequired, Unavailable
 from gateway.model import Caller, Effect, Grant
@@ -17,11 +18,36 @@ from gateway.settings import CredentialSettings
 from gateway.site import Site
 
 
+class Looking(Gateway):
+    """A gateway that refreshes nobody's grant, whichever way it is asked."""
+
+    def _refresher(self) -> VaultRefresher | None:
+        return None if self.vault is None else _AsItLies(self.vault, self.store)
+
+
+class _AsItLies(VaultRefresher):
+    """Gives grants as they are, while they are good."""
+
+    async def fresh(self, key: LinkKey) -> Link:
+        link = await self.vault.read(key)
+        if link is None:
+            head = await self.vault.head(key)
+            raise ConsentRequired("The sign-in is over.", private="gone" if head is None else head.ended)
+        _good(link)
+        return link
+
+    async def renew(self, key: LinkKey, generation: int) -> Link:
+        return await self.fresh(key)
+
+
 @asynccontextmanager
-async def opened(gateway: Gateway, order: CredentialSettings) -> AsyncIterator[None]:
-    """The database and the vault, where the source needs them. Raises `ConfigError`."""
+async def opened(gateway: Gateway, order: CredentialSettings, caller: Caller) -> AsyncIterator[None]:
+    """The database and the vault, where the source, or the caller's sign-in with us, needs them.
+
+    Raises `ConfigError`.
+    """
     async with AsyncExitStack() as parts:
-        if order.linked and gateway.vault is not None:
+        if (order.linked or caller.family) and gateway.vault is not None:
             await parts.enter_async_context(gateway.database)
             await gateway.vault.start()
         yield
@@ -47,12 +73,7 @@ async def _ended(vault: Vault, key: LinkKey, public_url: str) -> str:
 
 
 def _grant(link: Link, caller: Caller, source: str) -> Grant:
-    if link.tokens.expires_at <= clock.wall():
-        raise Unavailable(
-            "The access token in the vault has ended, and looking refreshes nothing: let the person make one call "
-            "through the gateway, then look again.",
-            part="credential",
-        )
+    _good(link)
     return Grant(
         issuer=caller.issuer,
         subject=caller.subject,
@@ -63,3 +84,13 @@ def _grant(link: Link, caller: Caller, source: str) -> Grant:
         source=source,
         account=link.account,
     )
+
+
+def _good(link: Link) -> None:
+    """Its access token can be used as it is. Raises `Unavailable`."""
+    if link.tokens.expires_at <= clock.wall():
+        raise Unavailable(
+            "The access token in the vault has ended, and looking refreshes nothing: let the person make one call "
+            "through the gateway, then look again.",
+            part="credential",
+        )

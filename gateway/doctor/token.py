@@ -15,6 +15,7 @@ from gateway.identity.introspection import opaque
 from gateway.identity.profiles import ABSENT, IssuerProfile
 from gateway.jose import BadSignature, JoseError, Unverified, parse, signed_claims
 from gateway.model import Bearer
+from gateway.settings import Settings
 
 HOW_TO_GIVE_ONE = (
     "Sign in with an assistant and give its access token: --token FILE (`-`: standard input). "
@@ -34,6 +35,9 @@ async def token(patient: Patient) -> list[Line]:
                 "token", "none was given, so audience, claims and groups were not looked at", HOW_TO_GIVE_ONE
             )
         ]
+    if is_ours(patient.gateway.settings, patient.bearer):
+        do = "`explain user FILE` tells what stands in it, `doctor user NAME --token FILE` what its person may do."
+        return [note("token", "the gateway issued it, not this provider", do)]
     lines: list[Line] = []
     if not opaque(patient.bearer):
         try:
@@ -45,6 +49,15 @@ async def token(patient: Patient) -> list[Line]:
             wrong("token", "it is opaque: nobody but its provider can read it", patient.click("opaque"))
         )
     return [*lines, await _verdict(patient, patient.bearer, lines)]
+
+
+def is_ours(settings: Settings, bearer: Bearer) -> bool:
+    """Whether it says that we issued it; nothing is verified."""
+    try:
+        named = parse(bearer).claims.get("iss")
+    except JoseError:
+        return False
+    return settings.signin.mode == "signin" and named == settings.server.public_url
 
 
 async def _read(patient: Patient, found: Unverified, profile: IssuerProfile) -> list[Line]:

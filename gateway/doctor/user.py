@@ -7,10 +7,12 @@ from typing import Any
 from gateway.app import Gateway
 from gateway.doctor import Line, good, listed, note, wrong
 from gateway.doctor.ear import Overheard
-from gateway.doctor.held import held, opened
+from gateway.doctor.held import Looking, held, opened
 from gateway.doctor.sides import GroupRow, JiraSide, ask_jira, side_by_side
-from gateway.errors import ConfigError, GatewayError
+from gateway.doctor.token import is_ours
+from gateway.errors import ConfigError, GatewayError, Unauthenticated
 from gateway.identity.introspection import opaque
+from gateway.identity.roles import RoleTable
 from gateway.jose import JoseError, parse
 from gateway.model import Bearer, Caller
 from gateway.settings import CredentialSettings, Settings
@@ -53,7 +55,7 @@ class _Sitting:
 async def draw(settings: Settings, name: str, bearer: Bearer, site: str = "") -> Portrait:
     """The person `name`, whose token `bearer` must be. Raises `ConfigError` when there is no such site."""
     async with Overheard() as ear:
-        gateway = Gateway(settings, outward=ear)
+        gateway = Looking(settings, outward=ear)
         sitting = _Sitting(gateway, _site(gateway, site), name)
         caller = await _known(sitting, bearer)
         if caller is not None:
@@ -73,7 +75,12 @@ async def _known(sitting: _Sitting, bearer: Bearer) -> Caller | None:
     try:
         caller = await sitting.gateway.providers.verified(sitting.site.path).authenticate(bearer)
     except GatewayError as refused:
-        do = "`doctor idp --token FILE` tells every reason, and where to click."
+        ours = is_ours(sitting.gateway.settings, bearer)
+        do = (
+            "`explain user FILE` tells what stands in it; let them sign in with the assistant again."
+            if ours
+            else "`doctor idp --token FILE` tells every reason, and where to click."
+        )
         sitting.lines.append(
             wrong("token", f"the gateway refuses it: {refused.private or refused.public}", do)
         )
@@ -101,17 +108,16 @@ def _claims(bearer: Bearer) -> Mapping[str, Any]:
 
 async def _compare(sitting: _Sitting, caller: Caller) -> None:
     order = _order(sitting, caller)
-    table = next(
-        one for one in sitting.gateway.providers.profiles(sitting.site.path) if one.issuer == caller.issuer
-    )
-    sitting.groups = tuple(side_by_side(caller.claimed_groups, table.roles, ()))
+    issuer = next(one for one in sitting.gateway.settings.identity.issuers if one.issuer == caller.issuer)
+    roles = RoleTable(issuer.roles)
+    sitting.groups = tuple(side_by_side(caller.claimed_groups, roles, ()))
     if order is None:
         do = (
             f"Let a source of `jira.credential` ({sitting.site.name}) serve this provider and kind of caller."
         )
         sitting.lines.append(wrong("credential", "no source serves them", do))
         return
-    async with opened(sitting.gateway, order):
+    async with opened(sitting.gateway, order, caller):
         try:
             grant = await held(sitting.gateway, sitting.site, order, caller)
             sitting.lines.append(good("credential", f"by `{order.source}`, scopes {listed(grant.scopes)}"))
@@ -119,15 +125,20 @@ async def _compare(sitting: _Sitting, caller: Caller) -> None:
         except GatewayError as refused:
             what = "jira" if any(line.what == "credential" for line in sitting.lines) else "credential"
             found = f"{refused.public} {refused.private}".strip()
-            do = (
-                "`doctor idp --token FILE` tells more."
-                if what == "credential"
-                else "Look at Jira and its address."
-            )
-            sitting.lines.append(wrong(what, found, do))
+            sitting.lines.append(wrong(what, found, _advice(what, refused, caller)))
             return
-    sitting.groups = tuple(side_by_side(caller.claimed_groups, table.roles, sitting.jira.groups))
+    sitting.groups = tuple(side_by_side(caller.claimed_groups, roles, sitting.jira.groups))
     sitting.lines += _accounts(sitting.jira, caller)
+
+
+def _advice(what: str, refused: GatewayError, caller: Caller) -> str:
+    if what == "jira":
+        return "Look at Jira and its address."
+    if not caller.family:
+        return "`doctor idp --token FILE` tells more."
+    if isinstance(refused, Unauthenticated):
+        return "Their sign-in with the assistant is over: let them sign in again, and take the new token."
+    return "`doctor idp` tells more of the provider."
 
 
 def _order(sitting: _Sitting, caller: Caller) -> CredentialSettings | None:

@@ -4,9 +4,10 @@ For an operator with a token in hand. It goes the way that every call goes; what
 token was not verified and says so.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
+from types import MappingProxyType
 from typing import Any
 
 from gateway import clock
@@ -56,6 +57,18 @@ class Explanation:
 Against = Callable[[Caller], Awaitable[Revocation | None]]
 """What cuts a caller off, if anything does. Raises `Unavailable`."""
 
+NO_ROLE = (
+    "No group of this person gave a role when the token was issued: compare what the provider sends with the "
+    "`roles` table of this provider."
+)
+GIVE_IT = (
+    "Give the access token itself, as the assistant sends it after `Authorization: Bearer`: one line, nothing else. "
+    "A refresh token, an authorization code or an ID token is none."
+)
+
+
+NONE: Mapping[str, IssuerProfile] = MappingProxyType({})
+
 
 async def nothing(caller: Caller) -> None:
     """`Against` where nobody was cut off."""
@@ -66,14 +79,22 @@ async def explain(
     profiles: Sequence[IssuerProfile],
     authenticator: Authenticator,
     against: Against = nothing,
+    *,
+    own: Mapping[str, IssuerProfile] = NONE,
 ) -> Explanation:
-    """The explanation; nothing is raised for a token that is refused."""
+    """The explanation; nothing is raised for a token that is refused.
+
+    `own`: how tokens that we issued ourselves are read, by the issuer identifier of the person's provider.
+    """
     try:
         caller = await authenticator.authenticate(bearer)
     except (Unauthenticated, Unavailable) as no:
-        return _refused(bearer, profiles, no.private or no.public)
-    known = next(one for one in profiles if one.issuer == caller.issuer)
-    found = _accepted(caller, known, None if opaque(bearer) else parse(bearer))
+        return _refused(bearer, [*own.values(), *profiles], no.private or no.public)
+    if caller.family:
+        found = _ours(caller, own[caller.issuer], parse(bearer))
+    else:
+        known = next(one for one in profiles if one.issuer == caller.issuer)
+        found = _accepted(caller, known, None if opaque(bearer) else parse(bearer))
     try:
         return _cut_off(found, await against(caller))
     except Unavailable as no:
@@ -103,6 +124,35 @@ def _accepted(caller: Caller, known: IssuerProfile, token: Unverified | None) ->
         roles=tuple(sorted(caller.groups)),
         hints=tuple(_hints(caller, known)),
     )
+
+
+def _ours(caller: Caller, known: IssuerProfile, token: Unverified) -> Explanation:
+    """A token that we issued: the person, their groups and their session are the provider's word, kept in it."""
+    return Explanation(
+        accepted=True,
+        said=tuple(one for one in _said_by_us(caller, known, token) if one.value),
+        groups=tuple(_group(name, known) for name in sorted(caller.claimed_groups)),
+        groups_from="the claim groups, in which the gateway leaves only those that give a role",
+        roles=tuple(sorted(caller.groups)),
+        hints=() if caller.groups or not known.roles.rules else (NO_ROLE,),
+    )
+
+
+def _said_by_us(caller: Caller, reading: IssuerProfile, token: Unverified) -> Iterable[Said]:
+    """As of any token, but for what ours say in claims of their own."""
+    issued = token.claims["iat"]
+    ours = {
+        "issuer": [Said("issuer", reading.issuer, "iss"), Said("provider", caller.issuer, "idp")],
+        "client": [Said("client", f"{caller.client} ({caller.assurance})", "client_id, assurance")],
+        "issued": [
+            Said("sign-in", caller.family, "sid"),
+            Said("began", clock.iso(caller.issued_at), "began"),
+            Said("issued", clock.iso(float(issued)), "iat"),
+        ],
+        "session": [Said("session", caller.session, "idp_sid")],
+    }
+    for one in _said(caller, reading, token):
+        yield from ours.get(one.what, [one])
 
 
 def _said(caller: Caller, reading: IssuerProfile, token: Unverified | None) -> Iterable[Said]:
@@ -158,11 +208,12 @@ def _refused(bearer: Bearer, profiles: Sequence[IssuerProfile], why: str) -> Exp
     try:
         token = parse(bearer)
     except JoseError:
-        return Explanation(accepted=False, refused=why)
+        return Explanation(accepted=False, refused=why if bearer else "it is empty", hints=(GIVE_IT,))
     issuer = token.claims.get("iss")
     known = next((one for one in profiles if one.issuer == issuer), None)
     if known is None:
-        hints.append(f"Issuers whose tokens are accepted: {', '.join(one.issuer for one in profiles)}.")
+        accepted = ", ".join(dict.fromkeys(one.issuer for one in profiles))
+        hints.append(f"Issuers whose tokens are accepted: {accepted}.")
         names: Iterable[str] = ("iss", "aud", "sub")
     else:
         reading = known.reading(token.claims)
@@ -176,6 +227,7 @@ def _refused(bearer: Bearer, profiles: Sequence[IssuerProfile], why: str) -> Exp
             *reading.groups[:1],
             "iat",
             "exp",
+            *(name for name in ("idp", "sid", "assurance", "began") if name in token.claims),
         )
     said = [Said("header", _shown(dict(token.header)), "")]
     said += [Said("unverified", _shown(token.claims.get(name)), name) for name in dict.fromkeys(names)]

@@ -17,12 +17,15 @@ class Stage:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(width=min(Console().width, 110), highlight=False)
         self.untrue: list[str] = []
+        self.title = "the start"
+        """Of the scene that is on."""
         self._scene = 0
         self._scenes = 9
 
     def scene(self, title: str, why: str) -> None:
         """Begin a scene."""
         self._scene += 1
+        self.title = title
         self.console.print()
         self.console.rule(f"[bold cyan]{self._scene}/{self._scenes}  {escape(title)}", align="left")
         self.console.print(f"[dim]{escape(why)}[/]\n")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,25 @@ def test_tail_is_one_line_a_record(folder: Path) -> None:
     ):
         assert word in said, word
     assert "audit.opened" not in said
+
+
+@pytest.mark.parametrize("width", [80, 96, 110, 180])
+async def test_tail_names_who_did_what_and_the_rule_at_any_width(tmp_path: Path, width: int) -> None:
+    """A narrow terminal does without the assistant and the ids; what is shown of rule and outcome is whole."""
+    who = {"subject": "ana", "client": "dynamic-0123456789abcdef", "tool": "jira_create_issue"}
+    resource = {"kind": "Issue", "id": "OPEN-1234"}
+    async with log_in(tmp_path / "data", tmp_path / "far") as log:
+        for rule in ("no-agent-deletes", "staff-read"):
+            denied = {**plain(1, **who, resource=resource), "outcome": "jira_refused", "rules": [rule]}
+            await log.append(denied)
+    console = Console(file=io.StringIO(), width=width, no_color=True, force_terminal=False)
+    assert audit.tail(tmp_path / "data", 2, console=console) == 0
+    lines = text(console).splitlines()
+    assert max(map(len, lines)) <= width
+    for line, rule in zip(lines[-2:], ("no-agent-deletes", "staff-read"), strict=True):
+        assert {"ana", "jira_create_issue", "jira_refused", rule} <= set(line.split()), lines
+        assert re.search(r"\d\d-\d\d \d\d:\d\d(:\d\d)? ", line), lines
+        assert ("dynamic-012…" in line) is (width >= 96)
 
 
 def test_tail_as_json_goes_over_files_and_ends(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -120,9 +120,12 @@ async def test_a_refusal_says_why(
 
 
 async def test_no_token_at_all(idp: Idp, outward: Outward) -> None:
-    """Any text is refused in the same way."""
-    found = await explained(idp, outward, "keycloak", "hello")
-    assert not found.accepted and found.refused and found.said == ()
+    """Any text is refused in the same way, and what to give instead is said."""
+    for text in ("hello", "", '{"access_token": "x"}'):
+        found = await explained(idp, outward, "keycloak", text)
+        assert not found.accepted and found.refused and found.said == ()
+        assert "Give the access token itself" in found.hints[0]
+    assert (await explained(idp, outward, "keycloak", "")).refused == "it is empty"
 
 
 async def test_an_opaque_token(outward: Outward) -> None:
