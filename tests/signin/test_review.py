@@ -206,6 +206,30 @@ def test_a_proxy_says_where_requests_come_from_only_if_it_is_named(
         assert config.forwarded_allow_ips == ["10.0.0.0/8", "127.0.0.1/32"]
 
 
+async def test_a13_a_used_refresh_token_that_comes_back_too_late_ends_the_sign_in(tmp_path: Path) -> None:
+    """Also for who holds the newest, access token and all; and the record says why."""
+    async with SigningWorld(tmp_path, settings={"GATEWAY__SIGNIN__GRACE_SECONDS": "0"}) as world:
+        assistant = await world.assistant()
+        first = (await assistant.redeem(await code_of(await world.person(), assistant))).json()
+        second = (await assistant.refresh(first["refresh_token"])).json()
+        reused = await assistant.refresh(first["refresh_token"])
+        assert (reused.status_code, reused.json()["error"]) == (400, "invalid_grant")
+        assert await world.status(second["access_token"]) == 401
+        assert (await assistant.refresh(second["refresh_token"])).json()["error"] == "invalid_grant"
+        [over] = [record for record in world.records() if record["kind"] == "assistant.signed_out"]
+        assert over["reason"] == "reused" and over["subject"] == "ana"
+
+
+async def test_pkce_is_needed_also_with_a_secret(tmp_path: Path) -> None:
+    """A confidential client without a verifier gets no token."""
+    async with SigningWorld(tmp_path) as world:
+        assistant = await world.assistant()
+        told = await assistant.register(token_endpoint_auth_method="client_secret_post")  # noqa: S106 - a method
+        code = await code_of(await world.person(), assistant)
+        reply = await assistant.redeem(code, client_secret=told["client_secret"], code_verifier="")
+        assert (reply.status_code, reply.json()["error"]) == (400, "invalid_request")
+
+
 async def test_a_page_says_who_is_refused(tmp_path: Path) -> None:
     """In words for people."""
     async with SigningWorld(tmp_path) as world:
