@@ -224,7 +224,7 @@ async def test_pkce_is_needed_also_with_a_secret(tmp_path: Path) -> None:
     """A confidential client without a verifier gets no token."""
     async with SigningWorld(tmp_path) as world:
         assistant = await world.assistant()
-        told = await assistant.register(token_endpoint_auth_method="client_secret_post")  # noqa: S106 - a method
+        told = await assistant.register(token_endpoint_auth_method="client_secret_post")
         code = await code_of(await world.person(), assistant)
         reply = await assistant.redeem(code, client_secret=told["client_secret"], code_verifier="")
         assert (reply.status_code, reply.json()["error"]) == (400, "invalid_request")
