@@ -25,7 +25,19 @@ SHARED = {
     "files",
     "secret",
 }
-GROUND = {"errors", "limits", "clock", "http", "public", "jose", "config", "settings", "fields", "files", "secret"}
+GROUND = {
+    "errors",
+    "limits",
+    "clock",
+    "http",
+    "public",
+    "jose",
+    "config",
+    "settings",
+    "fields",
+    "files",
+    "secret",
+}
 DOORS: dict[str, tuple[str, ...]] = {
     "mcp": ("gateway/transport/",),
     "mcp_types": ("gateway/transport/",),
