@@ -76,5 +76,5 @@ def _table(stats: dict[str, list[Any]]) -> Iterable[str]:
             told = dict(getattr(report, "user_properties", []))
             if "scenario" in told and (outcome != "passed" or report.when == "call"):
                 shown = told.get("shown", "") if outcome == "passed" else outcome.upper()
-                where = {"signin": "the gateway"}.get(told["mode"], "the provider")
+                where = "the gateway" if told.get("mode") == "signin" else "the provider"
                 yield f"| {told['provider']} | {where} | {told['source']} | {told['scenario']} | {shown} |"
