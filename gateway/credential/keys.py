@@ -5,8 +5,9 @@ sign, withdraws the first and publishes a new one. So whoever keeps our key set 
 knows each key before it is used, and an assertion of the old key, good for a minute, is spent by then.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.files import Watched, kept, write_atomically
 from gateway.jose import Key, SigningKey, new_signing_key, public_key, signing_keys
@@ -15,29 +16,36 @@ KEY_FILE = "client-keys.pem"
 """Its name in the folder of the record, unless set otherwise."""
 
 
+class _Ring(NamedTuple):
+    """What the file says, and what every call needs of it: made when the file is read."""
+
+    signing: tuple[SigningKey, ...]
+    public: Mapping[str, Key]
+
+
 class ClientKeys:
     """The keys in a file, read again when it changes."""
 
     def __init__(self, path: Path) -> None:
         """They are made when the file is absent. Raises ValueError, OSError."""
-        kept(path, lambda: _text(new_signing_key(), new_signing_key()))
+        kept(path, lambda: pem_text(new_signing_key(), new_signing_key()))
         try:
-            self._keys = Watched(path, signing_keys)
+            self._keys = Watched(path, _ring)
         except ValueError as wrong:
             raise ValueError(f"{path}: {wrong}") from None
 
     @property
     def signing(self) -> SigningKey:
         """The one that signs now."""
-        return self._keys.value()[0]
+        return self._keys.value().signing[0]
 
     def jwks(self) -> dict[str, Any]:
         """The public halves of all (RFC 7517 §5)."""
-        return {"keys": [key.jwk() for key in self._keys.value()]}
+        return {"keys": [key.jwk() for key in self._keys.value().signing]}
 
-    def public(self) -> dict[str, Key]:
+    def public(self) -> Mapping[str, Key]:
         """The same by id, to verify with."""
-        return {key.kid: public_key(key.jwk()) for key in self._keys.value()}
+        return self._keys.value().public
 
     def changed_at(self) -> float:
         """Unix seconds of the last change."""
@@ -50,11 +58,17 @@ class ClientKeys:
 
 def roll(path: Path) -> tuple[SigningKey, SigningKey]:
     """The next key signs from now on, a new one comes after it. Both, in that order. Raises ValueError, OSError."""
-    current = signing_keys(kept(path, lambda: _text(new_signing_key())))
+    current = signing_keys(kept(path, lambda: pem_text(new_signing_key())))
     following = (current[1] if len(current) > 1 else new_signing_key(), new_signing_key())
-    write_atomically(path, _text(*following))
+    write_atomically(path, pem_text(*following))
     return following
 
 
-def _text(*keys: SigningKey) -> bytes:
+def _ring(pem: bytes) -> _Ring:
+    keys = signing_keys(pem)
+    return _Ring(keys, {key.kid: public_key(key.jwk()) for key in keys})
+
+
+def pem_text(*keys: SigningKey) -> bytes:
+    """Keys as their file holds them."""
     return b"".join(key.pem.strip() + b"\n" for key in keys)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway import clock
-from gateway.credential.keys import ClientKeys
+from gateway.credential.keys import ClientKeys, pem_text
 from gateway.files import kept, write_atomically
 from gateway.jose import Key, SigningKey, new_signing_key, signing_keys
 from gateway.signin.server.families import Family
@@ -79,8 +79,8 @@ class AccessTokens:
 
 def roll(path: Path) -> tuple[SigningKey, ...]:
     """The next key signs, a new one comes after it, the old one still verifies. Raises ValueError, OSError."""
-    made = b"".join(new_signing_key().pem.strip() + b"\n" for _ in range(2))
+    made = pem_text(new_signing_key(), new_signing_key())
     signing, following, *_ = signing_keys(kept(path, lambda: made))
     rolled = (following, new_signing_key(), signing)
-    write_atomically(path, b"".join(key.pem.strip() + b"\n" for key in rolled))
+    write_atomically(path, pem_text(*rolled))
     return rolled
