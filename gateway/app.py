@@ -7,10 +7,9 @@ bundle, the record, the transport. They stop in reverse, so the record outlives 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from typing import Any
 
 from starlette.types import ASGIApp
 
@@ -19,6 +18,7 @@ from gateway.assistants import Assistants, Ground, own_keys
 from gateway.audit.keys import digest_key, signing_key
 from gateway.audit.log import SqliteAuditLog
 from gateway.audit.trail import Recorder
+from gateway.background import background
 from gateway.config import Settings
 from gateway.credential.keys import KEY_FILE, ClientKeys
 from gateway.credential.refresh import VaultRefresher
@@ -167,6 +167,7 @@ class Gateway:
             refresher=self.refresher,
             outward=self.outward,
             directories=self.providers.directories,
+            roles=self.providers.roles,
             database=self.database,
             store=self.store,
             guard=entrance.guard,
@@ -237,23 +238,23 @@ class Gateway:
             parts.push_async_callback(self.audit.stop)
             await self._keep(parts)
             for site in self.sites:
-                await parts.enter_async_context(_background(self._watch_policy(site)))
+                await parts.enter_async_context(background(self._watch_policy(site)))
             yield
 
     async def _keep(self, parts: AsyncExitStack) -> None:
         """What replicas share, the database, and the vault in it."""
         await parts.enter_async_context(self.store)
-        await parts.enter_async_context(_background(self.store.watch()))
+        await parts.enter_async_context(background(self.store.watch()))
         try:
             await parts.enter_async_context(self.database)
-            await parts.enter_async_context(_background(self.database.watch()))
+            await parts.enter_async_context(background(self.database.watch()))
             await self.revocations.load()
             await self.telling.catch_up(await self.revocations.all())
-            await parts.enter_async_context(_background(self.telling.run()))
-            await parts.enter_async_context(_background(self.revocations.watch()))
+            await parts.enter_async_context(background(self.telling.run()))
+            await parts.enter_async_context(background(self.revocations.watch()))
             if self.vault is not None:
                 await self.vault.start()
-                await parts.enter_async_context(_background(self.vault.watch()))
+                await parts.enter_async_context(background(self.vault.watch()))
             if self.refresher is not None:  # stops first, while all that it needs is there
                 await parts.enter_async_context(self.refresher)
             if self.assistants is not None:
@@ -282,13 +283,3 @@ def _tools(settings: Settings) -> Registry:
         raise ConfigError(
             [f"tools.modules: {absent.name} cannot be imported. Correct its name or install it."]
         ) from None
-
-
-@asynccontextmanager
-async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])

@@ -1,15 +1,14 @@
 """Our authorization server towards assistants, composed (`gateway/signin/server/`), where the settings want it."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from math import inf
 
 from starlette.types import ASGIApp
 
 from gateway import clock, limits
+from gateway.background import background
 from gateway.config import Settings
 from gateway.credential import Events
 from gateway.credential.keys import ClientKeys
@@ -20,6 +19,7 @@ from gateway.identity import Authenticator
 from gateway.identity.groups.cached import CachedGroups
 from gateway.identity.revocation import LIFTED, Revocation, Revocations
 from gateway.identity.roles import RoleTable
+from gateway.leaving import cut_off_family
 from gateway.model import Bearer, Caller
 from gateway.public import Internet
 from gateway.signin.compose import Room
@@ -52,8 +52,6 @@ from gateway.store import Store
 from gateway.store.sql import Database
 from gateway.transport.web import Guard
 
-log = logging.getLogger("gateway.signin")
-
 DAY = 86_400.0
 
 
@@ -80,6 +78,8 @@ class Ground:
     refresher: Refresher | None
     outward: Outward
     directories: Mapping[str, CachedGroups]
+    roles: Mapping[str, RoleTable]
+    """By issuer, as `directories` are."""
     database: Database
     store: Store
     guard: Guard
@@ -103,10 +103,9 @@ class Assistants:
             )
         self._on, order = on, on.settings.signin
         self._issuer = on.settings.server.public_url
-        self._tables = {one.issuer: RoleTable(one.roles) for one in on.settings.identity.issuers}
         self.internet = Internet(private_hosts=order.private_hosts, private_ca_file=order.private_ca_file)
         self.registry = Registry(on.database, Documents(self.internet), order, events=on.events)
-        self.families = Families(on.database, grace=order.grace_seconds, idle=order.refresh_days * DAY)
+        self.families = Families.of_settings(on.database, order)
         self.chain = Chain(on.providers, on.refresher)
         self.access = AccessTokens(self._issuer, on.keys, self._naming, seconds=order.access_minutes * 60)
         self.ending = Ending(self.families, self.chain, self._cut_off, on.events)
@@ -211,8 +210,7 @@ class Assistants:
         async with AsyncExitStack() as parts:
             await parts.enter_async_context(self.internet)
             for work in (self.chain.watch(self._living), self._forgetting()):
-                task = asyncio.create_task(work)
-                parts.push_async_callback(_stopped, task)
+                await parts.enter_async_context(background(work))
             yield
 
     async def end_everything(self, issuer: str, subject: str, reason: str) -> None:
@@ -243,15 +241,14 @@ class Assistants:
         return [head for head in found if head.began_at <= one.not_before]
 
     def _roles(self, provider: str, groups: frozenset[str]) -> frozenset[str]:
-        return self._tables[provider].roles(groups)
+        return self._on.roles[provider].roles(groups)
 
     def _naming(self, provider: str, groups: frozenset[str]) -> frozenset[str]:
         """Those groups that give a role."""
         return frozenset(group for group in groups if self._roles(provider, frozenset({group})))
 
     async def _cut_off(self, family: str, reason: str) -> None:
-        one = Revocation("family", inf, session=family, reason=reason)  # it never comes back
-        await self._on.revocations.add(one)
+        await cut_off_family(family, reason, self._on.revocations)
 
     async def _living(self) -> frozenset[str]:
         return frozenset(head.id for head in await self.families.living())
@@ -281,8 +278,3 @@ class _Noticed:
     def state(self) -> tuple[bool, str]:
         """As the authenticator inside."""
         return self._inner.state()
-
-
-async def _stopped(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.wait([task])

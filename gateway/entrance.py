@@ -16,7 +16,8 @@ from gateway.credential.vault import SIGN_IN, LinkHead, Vault
 from gateway.errors import ConfigError
 from gateway.http import Outward
 from gateway.identity.groups.cached import CachedGroups
-from gateway.model import Caller, Secret
+from gateway.identity.revocation import somebody
+from gateway.model import Caller
 from gateway.settings import Issuer
 from gateway.signin.choice import Choice, choice_from
 from gateway.signin.compose import Room, SignIn, address_for
@@ -122,16 +123,8 @@ class Entrance:
 
 def _as_caller(session: Session) -> Caller:
     """A browser's person as revocations know people: a sign-in in the browser is cut off like a token."""
-    return Caller(
-        issuer=session.person.issuer,
-        subject=session.person.subject,
-        client="",
-        scopes=frozenset(),
-        expires_at=session.begun,
-        token=Secret(""),
-        session=session.sid,
-        issued_at=session.begun,
-    )
+    person = session.person
+    return somebody(person.issuer, person.subject, session=session.sid, issued_at=session.begun)
 
 
 async def _connections(vault: Vault | None, issuer: str, subject: str) -> Sequence[LinkHead]:

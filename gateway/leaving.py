@@ -29,6 +29,11 @@ async def cut_off(found: Iterable[Revocation], revocations: Revocations, vault: 
     return ended
 
 
+async def cut_off_family(id: str, reason: str, revocations: Revocations) -> None:
+    """The tokens of one sign-in with an assistant are refused for ever: it never comes back. Raises `Unavailable`."""
+    await revocations.add(Revocation("family", inf, session=id, reason=reason))
+
+
 async def deprovision(issuer: str, subject: str, revocations: Revocations, vault: Vault | None) -> None:
     """The provider says that the person is gone: kept out until it says otherwise, and every grant destroyed, also
     of somebody who was never here. Raises `Unavailable`."""

@@ -48,6 +48,7 @@ class Providers:
         self.issuers = issuer_names(settings)
         self.vendors = {one.short: one.profile for one in settings.identity.issuers}
         self.keys = key_ring(self.profiles(PATH), outward)
+        self.roles = {one.issuer: RoleTable(one.roles) for one in settings.identity.issuers}
         self._verified: dict[str, Authenticator] = {}
         self.directories = {
             one.issuer: CachedGroups(
@@ -71,10 +72,9 @@ class Providers:
         if self._own is None:
             return self._others(path)
         address = self._settings.server.public_url
-        roles = {one.issuer: RoleTable(one.roles) for one in self._settings.identity.issuers}
         others = self._others(path) if self.profiles(path) else None
         only = self._settings.signin.provider_tokens == "programs"
-        return OwnTokens(address, address + path, self._own, roles, others, programs_only=only)
+        return OwnTokens(address, address + path, self._own, self.roles, others, programs_only=only)
 
     def _others(self, path: str) -> Authenticator:
         """Of the tokens that the providers issue."""

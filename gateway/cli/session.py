@@ -9,7 +9,6 @@ import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from math import inf
 from typing import Any
 
 import orjson
@@ -18,12 +17,12 @@ from gateway import clock
 from gateway.cli import FAILED, GOOD
 from gateway.cli.entries import print_entries
 from gateway.config import Settings, load
-from gateway.identity.revocation import Revocation, Revocations
+from gateway.identity.revocation import Revocations
+from gateway.leaving import cut_off_family
 from gateway.signin.server.client_rows import every
 from gateway.signin.server.families import Families, FamilyHead
 from gateway.store.sql import Database
 
-DAY = 86_400.0
 REASON = "administrator"
 
 
@@ -55,24 +54,20 @@ async def _found(
 ) -> tuple[list[FamilyHead], dict[str, str]]:
     """The sign-ins, and the name of each assistant that is known, by its client id."""
     async with Database(settings.database.url.get_secret_value()) as database:
-        heads = _chosen(await _families(settings, database).living(), arguments)
+        heads = _chosen(await Families.of_settings(database, settings.signin).living(), arguments)
         return heads, {kept.client.id: kept.client.name for kept in await database.read(every)}
 
 
 async def _end(settings: Settings, arguments: argparse.Namespace) -> list[FamilyHead]:
     async with Database(settings.database.url.get_secret_value()) as database:
-        families, revocations = _families(settings, database), Revocations(database)
+        families = Families.of_settings(database, settings.signin)
+        revocations = Revocations(database)
         ended = []
         for head in _chosen(await families.living(), arguments):
-            await revocations.add(Revocation("family", inf, session=head.id, reason=REASON))
+            await cut_off_family(head.id, REASON, revocations)
             if await families.end(head.id, REASON):
                 ended.append(head)
         return ended
-
-
-def _families(settings: Settings, database: Database) -> Families:
-    order = settings.signin
-    return Families(database, grace=order.grace_seconds, idle=order.refresh_days * DAY)
 
 
 def _chosen(heads: Sequence[FamilyHead], arguments: argparse.Namespace) -> list[FamilyHead]:

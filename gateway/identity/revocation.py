@@ -15,7 +15,7 @@ from typing import Literal
 from gateway import clock, limits
 from gateway.errors import Unauthenticated, Unavailable
 from gateway.identity import Authenticator
-from gateway.model import Bearer, Caller
+from gateway.model import Bearer, Caller, Secret
 from gateway.store.sql import Connection, Database, insert, select
 from gateway.store.tables import revocations
 
@@ -130,6 +130,23 @@ class Revocations:
     def _latest(self, connection: Connection) -> list[Revocation]:
         """What is new, and the rows just before: a number may be committed after a higher one."""
         return _rows(connection, self._last - limits.REVOCATIONS_OVERLAP)
+
+
+def somebody(
+    issuer: str, subject: str, *, client: str = "", session: str = "", family: str = "", issued_at: float
+) -> Caller:
+    """Who is checked without a token: a browser's session, or a sign-in that is about to become one."""
+    return Caller(
+        issuer=issuer,
+        subject=subject,
+        client=client,
+        scopes=frozenset(),
+        expires_at=issued_at,
+        token=Secret(""),
+        session=session,
+        family=family,
+        issued_at=issued_at,
+    )
 
 
 class UnlessRevoked:

@@ -189,11 +189,6 @@ class Login:
         way = pages.link(f"{PATH}?again=1", "Sign in again")
         return pages.page("Signed out", f'{body}<p class="row">{way}</p>', None)
 
-    @property
-    def first(self) -> Provider:
-        """The first of the settings."""
-        return next(iter(self._providers.values()))
-
 
 def require_own_form(visit: Visit) -> None:
     """Raises `Refusal` unless a page of ours, shown in this very session, sent the form."""

@@ -136,11 +136,11 @@ class _OnlyS256(CodeChallenge):  # type: ignore[misc]
 class Hearing(AuthorizationServer):  # type: ignore[misc]
     """One request before Authlib. `proved` says that the client showed its key (`private_key_jwt`)."""
 
-    def __init__(self, client: Client | None, *, proved: bool = False) -> None:
+    def __init__(self, client: Client, *, proved: bool = False) -> None:
         super().__init__()
         self.code: Code | None = None
         self.refresh: _RefreshToken | None = None
-        self._client = Judged(client) if client is not None else None
+        self._client = Judged(client)
         self.register_grant(_CodeGrant, [_OnlyS256(required=True)])
         self.register_grant(_RefreshGrant)
         self.register_client_auth_method(
@@ -148,8 +148,7 @@ class Hearing(AuthorizationServer):  # type: ignore[misc]
         )
 
     def query_client(self, client_id: str) -> Judged | None:
-        known = self._client
-        return known if known is not None and known.get_client_id() == client_id else None
+        return self._client if self._client.get_client_id() == client_id else None
 
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
         return None
@@ -161,9 +160,9 @@ class Hearing(AuthorizationServer):  # type: ignore[misc]
         """The redirect URI of a good authorization request. Raises `OAuthError`: `redirect_uri` of it is where
         the error may be sent, empty where it may be sent nowhere."""
         asked = query.get("redirect_uri", "")
-        if asked and self._client is not None and not self._client.check_redirect_uri(asked):
+        if asked and not self._client.check_redirect_uri(asked):
             raise Refused("invalid_redirect_uri", "The redirect URI is none that this client registered.")
-        back = asked or (self._client.get_default_redirect_uri() if self._client else "")
+        back = asked or self._client.get_default_redirect_uri()
         if query.get("code_challenge_method", "S256") != "S256":
             raise Refused("invalid_request", "code_challenge_method must be S256.", back)
         try:

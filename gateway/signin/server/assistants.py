@@ -9,7 +9,7 @@ call came. Which assistant a client is, is guessed by `guide.which` and for the 
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from starlette.responses import Response
@@ -20,6 +20,7 @@ from gateway.model import Person
 from gateway.signin import pages
 from gateway.signin.connect import Links
 from gateway.signin.login import login_address, require_own_form
+from gateway.signin.server import Roles
 from gateway.signin.server.assistants_page import Address, Come, Shown, connect, issued
 from gateway.signin.server.clients import Registry, Terms, Unacceptable
 from gateway.signin.server.families import FamilyHead
@@ -31,9 +32,6 @@ from gateway.signin.web import Refusal, Shell, Visit
 
 HERE = pages.ASSISTANTS
 _NUMBER = re.compile(r"[0-9]{1,3}")
-
-Roles = Callable[[str, frozenset[str]], frozenset[str]]
-"""(issuer, groups as the provider sent them) -> roles."""
 
 
 class Administrators:

@@ -19,10 +19,12 @@ from starlette.types import ASGIApp
 from gateway import clock
 from gateway.credential import Events
 from gateway.errors import Unauthenticated
-from gateway.model import Caller, Person, Secret
+from gateway.identity.revocation import somebody
+from gateway.model import Caller, Person
 from gateway.signin.flows import Facts, Flows
 from gateway.signin.idtoken import SignedIn
 from gateway.signin.login import ASKED, Login, require_own_form
+from gateway.signin.provider import Provider
 from gateway.signin.server import (
     Client,
     Clients,
@@ -53,7 +55,7 @@ _SAME = ("access_denied", "temporarily_unavailable", "unmet_authentication_requi
 
 log = logging.getLogger("gateway.signin")
 
-Choose = Callable[[Visit, str], Any]
+Choose = Callable[[Visit, str], Provider | Response]
 """(visit, resource) -> the provider to go to, or a page on which to choose one."""
 
 
@@ -91,7 +93,7 @@ class Authorize:
         self._login: Login | None = None
         self._choose: Choose | None = None
 
-    def joined(self, login: Login, choose: Choose | None = None) -> None:
+    def joined(self, login: Login, choose: Choose) -> None:
         """The two know each other: a sign-in begins here, goes through `login`, and comes back here."""
         self._login, self._choose = login, choose
 
@@ -148,13 +150,13 @@ class Authorize:
 
     def _standing(self, family: Facts, who: SignedIn) -> None:
         """Raises `Refusal` for a person, provider's session or client that was cut off."""
-        now = clock.wall()
-        caller = Caller(
-            family["issuer"], family["subject"], family["client"], frozenset(), now, Secret(""),
-            session=who.sid, issued_at=now,
-        )  # fmt: skip
+        person, client = who.person, family["client"]
         try:
-            self._check(caller)
+            self._check(
+                somebody(
+                    person.issuer, person.subject, client=client, session=who.sid, issued_at=clock.wall()
+                )
+            )
         except Unauthenticated:
             text = "Your access, or this assistant's, was ended. Ask whoever runs this gateway."
             raise Refusal(403, "You were not signed in", text) from None
@@ -209,9 +211,8 @@ class Authorize:
         }
 
     async def _leave(self, visit: Visit, asked: Facts) -> Response:
-        assert self._login is not None
-        choose = self._choose
-        provider = choose(visit, asked["resource"]) if choose is not None else self._login.first
+        assert self._login is not None and self._choose is not None
+        provider = self._choose(visit, asked["resource"])
         if isinstance(provider, Response):
             return shown(provider)
         query = visit.query

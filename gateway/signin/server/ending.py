@@ -38,5 +38,4 @@ class Ending:
         try:
             await self._chain.end(head.id, head.issuer, head.subject)
         finally:  # a grant that is left is swept away; nobody comes back for the record
-            told = {"issuer": head.issuer, "subject": head.subject, "client": head.client, "family": head.id}
-            await self._events("assistant.signed_out", **told, reason=reason)
+            await self._events("assistant.signed_out", **head.told(), reason=reason)

@@ -18,13 +18,14 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
 from gateway import clock
 from gateway.credential.seal import Broken, decrypted, encrypted
 from gateway.model import Secret
+from gateway.settings.signin import SignIn
 from gateway.store.sql import Connection, Database, and_, delete, insert, or_, select, update
 from gateway.store.tables import families
 
@@ -54,6 +55,10 @@ class FamilyHead:
     """It is over then, unless it is refreshed before and the provider's own session goes on."""
     ended: str = ""
     """Why it is over, if it is."""
+
+    def told(self) -> dict[str, str]:
+        """Whose it is, as the record names it."""
+        return {"issuer": self.issuer, "subject": self.subject, "client": self.client, "family": self.id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,11 @@ class Families:
         self._database = database
         self._grace = grace
         self._idle = idle
+
+    @classmethod
+    def of_settings(cls, database: Database, order: SignIn) -> Self:
+        """With what the settings say of both."""
+        return cls(database, grace=order.grace_seconds, idle=order.refresh_days * 86_400.0)
 
     async def begin(self, head: FamilyHead, facts: Facts) -> tuple[Family, Secret]:
         """A new one, and its first refresh token."""
@@ -234,8 +244,8 @@ def facts_of(told: Mapping[str, Any]) -> Facts:
 
 
 ASSERTED = "asserted."
-"""Beginning of the id of a sign-in that an identity assertion stood for: it is kept nowhere, and has no grant of
-the provider."""
+"""Beginning of the id of a sign-in that an identity assertion stood for: it has no grant of the provider, and
+its refresh token is given to nobody."""
 
 
 def new_id() -> str:
@@ -285,6 +295,5 @@ def _head(row: Any) -> FamilyHead:
 
 
 def _family(row: Any) -> Family:
-    told = orjson.loads(row.facts)
-    facts = Facts(**{**told, "groups": frozenset(told["groups"]), "amr": frozenset(told["amr"])})
+    facts = facts_of(orjson.loads(row.facts))
     return Family(_head(row), facts, row.generation, row.current, row.previous, row.rotated_at, row.successor)

@@ -21,8 +21,9 @@ from gateway.identity.claims import verified_claims
 from gateway.identity.groups.cached import CachedGroups
 from gateway.identity.jwks import IssuerKeys
 from gateway.identity.profiles import IssuerProfile
+from gateway.identity.revocation import somebody
 from gateway.jose import JoseError, Unverified, parse
-from gateway.model import Caller, Person, Secret
+from gateway.model import Caller, Person
 from gateway.settings import Issuer
 from gateway.signin.flows import digest
 from gateway.signin.idtoken import SignedIn, groups_of, id_profile, signed_in
@@ -221,8 +222,7 @@ def assertion_grant(
             raise OAuthError("invalid_grant", "This person or client was cut off.") from None
         if not serves(client, roles(head.issuer, family.facts.groups)):
             raise OAuthError("access_denied", "This client is not for this person.")
-        told = {name: getattr(head, name) for name in ("issuer", "subject", "client", "host", "assurance")}
-        await events("assistant.signed_in", **told, family=head.id)
+        await events("assistant.signed_in", **head.told(), host=head.host, assurance=head.assurance)
         await families.begin(
             head, family.facts
         )  # to be listed and ended; its refresh token is given to nobody
@@ -258,13 +258,10 @@ def _family(accepted: Accepted, client: Client, seconds: float) -> Family:
 
 def _caller(accepted: Accepted, head: FamilyHead) -> Caller:
     """As revocations know people."""
-    return Caller(
-        issuer=head.issuer,
-        subject=head.subject,
+    return somebody(
+        head.issuer,
+        head.subject,
         client=head.client,
-        scopes=head.scopes,
-        expires_at=head.expires_at,
-        token=Secret(""),
         session=accepted.who.sid,
         family=head.id,
         issued_at=accepted.issued_at,

@@ -13,6 +13,7 @@ from typing import Any
 from gateway import clock
 from gateway.credential import Events
 from gateway.errors import Unauthenticated
+from gateway.identity.revocation import somebody
 from gateway.model import Caller, Secret
 from gateway.signin.idtoken import SignedIn
 from gateway.signin.server import Client, Clients, Roles, UnknownClient, serves
@@ -109,8 +110,7 @@ class Token:
         self._standing(head, facts)
         if not await self._chain.kept(head.id, head.issuer, head.subject):
             raise OAuthError("invalid_grant", "This sign-in is over; sign in again.")
-        told_of = {"issuer": head.issuer, "subject": head.subject, "client": head.client, "family": head.id}
-        await self._events("assistant.signed_in", **told_of, host=head.host, assurance=head.assurance)
+        await self._events("assistant.signed_in", **head.told(), host=head.host, assurance=head.assurance)
         family, refresh = await self._families.begin(head, facts)
         if await self._codes.came_again(text):
             await self._punished(text)
@@ -178,13 +178,10 @@ class Token:
 
     def _standing(self, head: FamilyHead, facts: Facts) -> None:
         """Raises `OAuthError` for a person, sign-in or client that was cut off."""
-        caller = Caller(
-            issuer=head.issuer,
-            subject=head.subject,
+        caller = somebody(
+            head.issuer,
+            head.subject,
             client=head.client,
-            scopes=frozenset(),
-            expires_at=head.expires_at,
-            token=Secret(""),
             session=facts.sid,
             family=head.id,
             issued_at=head.began_at,  # refreshing makes nobody newer than a cut-off
