@@ -4,17 +4,12 @@ Authorization code with PKCE S256 (RFC 7636) as a public client, the answer on l
 client is an assistant's at the provider; with it comes whatever the provider gives assistants.
 """
 
-import secrets
-import socket
-from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from hashlib import sha256
-from urllib.parse import parse_qs, urlencode, urlsplit
 
 from gateway.credential.client import OAuthClient
 from gateway.credential.endpoint import TokenEndpoint
 from gateway.doctor.clients.by_hand import by_hand
+from gateway.doctor.clients.signing import Opener, code_request, free_port, query_of
 from gateway.doctor.clients.speech import Stopped
 from gateway.errors import ConfigError, Unavailable
 from gateway.http import Outward, OutwardError
@@ -25,9 +20,6 @@ from gateway.site import site_paths
 
 SCOPE = "openid jira:read jira:write"
 CALLBACK = "/callback"
-
-Opener = Callable[[str, str], Awaitable[str]]
-"""(address to open, redirect) -> the address that the browser ended at. Raises `Stopped`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +49,13 @@ async def _signed_in(
     settings: Settings, issuer: Issuer, wish: Wish, outward: Outward, opener: Opener
 ) -> Bearer:
     metadata = await Endpoints(issuer.issuer, frozenset(issuer.key_origins), outward).metadata()
-    verifier, state = Secret(secrets.token_urlsafe(48)), secrets.token_urlsafe(16)
-    redirect = f"http://127.0.0.1:{wish.port or _free_port()}{CALLBACK}"
-    asked = {
-        "response_type": "code",
-        "client_id": wish.client,
-        "redirect_uri": redirect,
-        "scope": wish.scope,
-        "state": state,
-        "code_challenge": urlsafe_b64encode(sha256(verifier.reveal().encode()).digest())
-        .rstrip(b"=")
-        .decode(),
-        "code_challenge_method": "S256",
-    }
+    redirect = f"http://127.0.0.1:{wish.port or free_port()}{CALLBACK}"
+    more = {"scope": wish.scope}
     if not issuer.profile.startswith("entra"):  # Entra's version 2 refuses it (AADSTS9010010)
-        asked["resource"] = settings.server.public_url + next(iter(site_paths(settings)))
-    joint = "&" if urlsplit(metadata.authorization).query else "?"
-    landed = _query(await opener(f"{metadata.authorization}{joint}{urlencode(asked)}", redirect))
-    if landed.get("state") != state or landed.get("iss", issuer.issuer) != issuer.issuer:
+        more["resource"] = settings.server.public_url + next(iter(site_paths(settings)))
+    made = code_request(metadata.authorization, wish.client, redirect, more)
+    landed = query_of(await opener(made.url, redirect))
+    if landed.get("state") != made.state or landed.get("iss", issuer.issuer) != issuer.issuer:
         raise ConfigError(["--login: the answer is to another question (`state` or `iss`). Run it again."])
     if "code" not in landed:
         said = f"{landed.get('error', 'no code')} {landed.get('error_description', '')}".strip()
@@ -83,23 +64,13 @@ async def _signed_in(
         ("grant_type", "authorization_code"),
         ("code", landed["code"]),
         ("redirect_uri", redirect),
-        ("code_verifier", verifier.reveal()),
+        ("code_verifier", made.verifier),
     ]
     client = OAuthClient(ClientSettings(client_id=wish.client, client_auth="none"))
     answer = await TokenEndpoint(outward, metadata.token, client).ask(
-        form, secrets=[Secret(landed["code"]), verifier]
+        form, secrets=[Secret(landed["code"]), Secret(made.verifier)]
     )
     token = answer.body.get("access_token")
     if answer.status != 200 or not isinstance(token, str):
         raise ConfigError([f"--login: no access token ({answer.said}). The client must be a public one."])
     return Bearer(token)
-
-
-def _query(url: str) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

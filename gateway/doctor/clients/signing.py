@@ -4,7 +4,7 @@ import secrets
 import shlex
 import socket
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -49,7 +49,7 @@ class Tokens:
 
 def addresses(profile: Profile) -> tuple[tuple[str, ...], str]:
     """(redirects as it registers them, the one that it uses), with a port and an id of this moment."""
-    made = {"port": str(_free_port()), "id": secrets.token_hex(8)}
+    made = {"port": str(free_port()), "id": secrets.token_hex(8)}
     registered = tuple(uri.format_map(made) for uri in profile.redirects)
     return registered, profile.uses.format_map(made) or registered[0]
 
@@ -113,20 +113,27 @@ class Request:
 
 def request(profile: Profile, found: Found, client: Registered, scope: str) -> Request:
     """As this assistant makes it."""
-    verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(16)
-    challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    asked = {
-        "response_type": "code",
-        "client_id": client.client_id,
-        "redirect_uri": client.redirect,
-        "state": state,
-        "code_challenge": challenge,
-        "code_challenge_method": "S256",
+    more = {
         **({"scope": scope} if scope else {}),
         **({"resource": str(found.resource["resource"])} if profile.resource else {}),
         **profile.authorize,
     }
-    endpoint = str(found.server["authorization_endpoint"])
+    return code_request(str(found.server["authorization_endpoint"]), client.client_id, client.redirect, more)
+
+
+def code_request(endpoint: str, client_id: str, redirect: str, more: Mapping[str, str]) -> Request:
+    """A request for a code with PKCE S256 (RFC 6749 §4.1.1, RFC 7636 §4.3)."""
+    verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(16)
+    challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    asked = {
+        "response_type": "code",
+        "client_id": client_id,
+        "redirect_uri": redirect,
+        "state": state,
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+        **more,
+    }
     return Request(f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(asked)}", state, verifier)
 
 
@@ -137,7 +144,7 @@ async def asked(http: Outward, client: Registered, made: Request) -> Line:
     to = answer.reply.said("Location")
     refused = to.startswith(f"{client.redirect}?")
     if answer.status >= 400 or refused:
-        said = _query(to).get("error", "") if refused else answer.said
+        said = query_of(to).get("error", "") if refused else answer.said
         raise Stopped(wrong(what, f"refused: {said}", "The page, or the log of the gateway, says why."))
     return good(what, f"accepted; the browser goes on to {urlsplit(to).netloc or 'a page'}")
 
@@ -146,7 +153,7 @@ async def sign_in(
     http: Outward, profile: Profile, found: Found, client: Registered, made: Request, opener: Opener
 ) -> tuple[Tokens, list[Line]]:
     """The person's answer, redeemed. Raises `Stopped`."""
-    landed = _query(await opener(made.url, client.redirect))
+    landed = query_of(await opener(made.url, client.redirect))
     what = f"{SIGN_IN}: answer"
     if "code" not in landed:
         raise Stopped(
@@ -198,7 +205,8 @@ def nobody() -> Line:
     return note(SIGN_IN, "nobody signs in, so the rest was not looked at", "Run it again with --open.")
 
 
-def _query(url: str) -> dict[str, str]:
+def query_of(url: str) -> dict[str, str]:
+    """The first value of each parameter."""
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
 
 
@@ -210,7 +218,8 @@ def _same_but_port(one: str, other: str) -> bool:
     return one == other
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on loopback that nobody has at this moment."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
