@@ -86,7 +86,6 @@ clients = Table(
     Column("name", Text, nullable=False, server_default=""),
     Column("facts", Text, nullable=False),  # JSON: redirects, method, keys, grant types
     Column("secret_digest", Text, nullable=False, server_default=""),
-    Column("fingerprint", Text, nullable=False, server_default=""),  # the same again is the same client
     Column("admission", Text, nullable=False),  # admitted, pending, refused
     Column("owner", Text, nullable=False, server_default=""),
     Column("groups", Text, nullable=False, server_default=""),  # separated by spaces
@@ -95,7 +94,6 @@ clients = Table(
     Column("fetched_at", Double),  # of a document
     Column("fresh_until", Double),
     Column("expires_at", Double),
-    Index("ix_clients_fingerprint", "fingerprint"),
     Index("ix_clients_used_at", "used_at"),
 )
 
@@ -134,8 +132,6 @@ families = Table(
     Column("ended", Text, nullable=False, server_default=""),
     Column("ended_at", Double),
     Index("ix_families_person", "issuer", "subject"),
-    Index("ix_families_current", "current"),
-    Index("ix_families_previous", "previous"),
     Index("ix_families_client", "client"),
     Index("ix_families_expires_at", "expires_at"),
 )

@@ -34,12 +34,12 @@ def every(connection: Connection) -> list[Kept]:
     return [_kept(row) for row in connection.execute(select(clients).order_by(columns.created_at.desc()))]
 
 
-def add(client: Client, fingerprint: str, connection: Connection) -> None:
+def add(client: Client, connection: Connection) -> None:
     """A new one. Raises `IntegrityError` when somebody was quicker."""
-    connection.execute(insert(clients).values({**_row(client), "fingerprint": fingerprint}))
+    connection.execute(insert(clients).values(_row(client)))
 
 
-def add_or_find(client: Client, fingerprint: str, connection: Connection) -> Client:
+def add_or_find(client: Client, connection: Connection) -> Client:
     """The one of that id when it still counts, and it counts as used; else `client` as new. Raises
     `IntegrityError` when somebody was quicker."""
     found = read(client.id, connection)
@@ -50,7 +50,7 @@ def add_or_find(client: Client, fingerprint: str, connection: Connection) -> Cli
         return found.client
     if found is not None:  # its time is over; one that came since we looked is not deleted, but in our way
         drop(client.id, connection, found.client.created_at)
-    add(client, fingerprint, connection)
+    add(client, connection)
     return client
 
 

@@ -132,17 +132,14 @@ class Registry:
         """The client that registered itself with the same words before."""
         if wish.auth_method in CONFIDENTIAL:
             return None
-        found = await self.peek(_dynamic_id(_fingerprint(wish, software)))
+        found = await self.peek(_same_id(wish, software))
         return None if found is None or over(found, clock.wall()) else found
 
     async def register_dynamic(self, wish: Client, software: str = "") -> Issued:
         """Take in a client that registers itself; only what it says of itself counts in `wish`."""
-        now, secret, mark = clock.wall(), None, ""
+        now, secret, id = clock.wall(), None, _same_id(wish, software)
         if wish.auth_method in CONFIDENTIAL:
             secret, id = _new_secret(), f"dynamic-{secrets.token_hex(16)}"
-        else:
-            mark = _fingerprint(wish, software)
-            id = _dynamic_id(mark)
         client = replace(
             wish,
             id=id,
@@ -152,7 +149,7 @@ class Registry:
             created_at=now,
             used_at=0.0,
         )
-        work = partial(client_rows.add_or_find, client, mark)
+        work = partial(client_rows.add_or_find, client)
         try:
             found = await self._database.run(work)
         except IntegrityError:  # another one was quicker with the same
@@ -193,7 +190,7 @@ class Registry:
             created_at=clock.wall(),
             **values,
         )
-        await self._database.run(partial(client_rows.add, client, ""))
+        await self._database.run(partial(client_rows.add, client))
         await self._told("registered", client, by)
         return Issued(client, secret)
 
@@ -239,7 +236,7 @@ class Registry:
                 raise UnknownClient("There is no client of that id.")
             now = clock.wall()
             unseen = Client(client_id, "document", admission=admission, created_at=now)
-            await self._database.run(partial(client_rows.add, unseen, ""))
+            await self._database.run(partial(client_rows.add, unseen))
         await self._database.run(partial(client_rows.decide, client_id, values))
         after = await self._kept(client_id)
         if after is None:
@@ -259,8 +256,9 @@ def printable(text: str) -> str:
     return " ".join(kept.split())[: limits.CLIENT_NAME_CHARS].strip()
 
 
-def _fingerprint(client: Client, software: str) -> str:
-    """What makes two registrations the same. On loopback the port does not: many apps take another each time."""
+def _same_id(client: Client, software: str) -> str:
+    """The id that equal registrations share: a digest of what makes two the same. On loopback the port does not:
+    many apps take another each time."""
     said = {
         "name": client.name,
         "redirects": sorted({portless(uri) for uri in client.redirect_uris}),
@@ -268,11 +266,8 @@ def _fingerprint(client: Client, software: str) -> str:
         "method": client.auth_method,
         "jwks": client.jwks,
     }
-    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-def _dynamic_id(fingerprint: str) -> str:
-    return f"dynamic-{fingerprint[:32]}"
+    digest = hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return f"dynamic-{digest[:32]}"
 
 
 def _new_secret() -> Secret:

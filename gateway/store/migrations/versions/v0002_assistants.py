@@ -22,7 +22,6 @@ def _clients() -> None:
         sa.Column("name", sa.Text, nullable=False, server_default=""),
         sa.Column("facts", sa.Text, nullable=False),
         sa.Column("secret_digest", sa.Text, nullable=False, server_default=""),
-        sa.Column("fingerprint", sa.Text, nullable=False, server_default=""),
         sa.Column("admission", sa.Text, nullable=False),
         sa.Column("owner", sa.Text, nullable=False, server_default=""),
         sa.Column("groups", sa.Text, nullable=False, server_default=""),
@@ -33,8 +32,7 @@ def _clients() -> None:
         sa.Column("expires_at", sa.Double),
         sa.PrimaryKeyConstraint("id", name="pk_clients"),
     )
-    for column in ("fingerprint", "used_at"):
-        op.create_index(f"ix_clients_{column}", "clients", [column])
+    op.create_index("ix_clients_used_at", "clients", ["used_at"])
 
 
 def _consents() -> None:
@@ -70,5 +68,5 @@ def _families() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_families"),
     )
     op.create_index("ix_families_person", "families", ["issuer", "subject"])
-    for column in ("current", "previous", "client", "expires_at"):
+    for column in ("client", "expires_at"):
         op.create_index(f"ix_families_{column}", "families", [column])
