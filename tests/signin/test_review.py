@@ -11,6 +11,7 @@ from gateway.cli.serve import server_config
 from gateway.config import load
 from gateway.jose import new_signing_key
 from gateway.signin.server.clients import Terms
+from sandbox.run import Addresses, config_toml
 from tests.clients.place import Place
 from tests.signin.assistant import (
     BACK,
@@ -21,6 +22,7 @@ from tests.signin.assistant import (
     code_of,
     leads_to,
     signed_in,
+    to_consent,
 )
 from tests.signin.store import TellingStore
 from tests.signin.world import said
@@ -143,6 +145,20 @@ async def test_a_client_that_waits_or_is_refused_gets_nothing_at_either_endpoint
         assert (reply.status_code, reply.json()["error"]) == (400, "unauthorized_client")
 
 
+@pytest.mark.parametrize(("done", "status"), [("revoke", 400), ("refuse", 403)])
+async def test_a_client_that_goes_while_the_person_reads_gets_nothing(
+    tmp_path: Path, done: str, status: int
+) -> None:
+    """Deleted or refused between question and answer: a page that says so."""
+    async with SigningWorld(tmp_path) as world:
+        assistant, person = await world.assistant(), await world.person()
+        page = await to_consent(person, assistant.address())
+        assert world.gateway.assistants is not None
+        await getattr(world.gateway.assistants.registry, done)(assistant.client_id)
+        answer = await person.fill(page, "/consent", answer="allow")
+        assert answer.status_code == status and "code=" not in answer.text
+
+
 async def test_consent_is_for_one_jira(tmp_path: Path) -> None:
     """What was allowed at one endpoint is asked anew at the other."""
     async with Place(tmp_path, two_sites=True) as place:
@@ -195,8 +211,6 @@ def test_a_proxy_says_where_requests_come_from_only_if_it_is_named(
     tmp_path: Path, trusted: str, counted: bool
 ) -> None:
     """Else whoever sends the header would choose as what he is counted."""
-    from sandbox.run import Addresses, config_toml
-
     (tmp_path / "g.toml").write_text(config_toml(Addresses.at(9600), signin=True))
     settings = load(tmp_path / "g.toml", {**SIGNIN, "GATEWAY__SERVER__TRUSTED_PROXIES": trusted})
     gateway: Any = type("Gateway", (), {"app": None})()

@@ -186,8 +186,11 @@ class Authorize:
             no = OAuthError("access_denied", "The person refused.")
             return self._back.after_form(session, asked, refusal(no))
         scopes = frozenset(family["scopes"])
-        client = await self._clients.find(family["client"])
-        if client.admission != "admitted":  # refused while the person read
+        try:
+            client = await self._clients.find(family["client"])
+        except UnknownClient as unknown:  # deleted while the person read
+            return _unknown(unknown)
+        if client.admission != "admitted":  # refused meanwhile
             raise Refusal(403, "This assistant may not be used here", "Ask your administrators.")
         await self._events("consent.given", **told, scopes=sorted(scopes))
         place = family["resource"]
