@@ -18,7 +18,7 @@ from gateway.settings.signin import SignIn
 from gateway.signin.server import Client
 from gateway.signin.server.clients import Registry
 from gateway.store.sql import Database
-from tests.signin.registries import CODE, Library
+from tests.signin.registries import CODE, Published
 from tests.test_config import GOOD
 
 CLAUDE = "https://claude.ai/api/mcp/auth_callback"
@@ -55,7 +55,7 @@ class Operator:
 
         async def opened() -> T:
             async with Database(self.url) as database:
-                return await work(Registry(database, Library(), SignIn(admission="pending")))
+                return await work(Registry(database, Published(), SignIn(admission="pending")))
 
         return asyncio.run(opened())
 

@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     with _logged() as lines:
         try:
             asyncio.run(_run(stage, folder, once=arguments.once))
-        except Exception as failed:
+        except Exception as failed:  # of any part: the person is told in a sentence, and the status says it
             _show_failure(stage, failed, lines, folder)
             return 1
     if stage.untrue:

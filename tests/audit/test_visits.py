@@ -1,5 +1,7 @@
 """What the record calls a session."""
 
+from dataclasses import replace
+
 import pytest
 
 from gateway import limits
@@ -9,8 +11,8 @@ from gateway.model import Caller, Secret
 
 def caller(**changes: str) -> Caller:
     """Ana with an assistant."""
-    names = {"issuer": "https://idp.test", "subject": "ana", "client": "a", "family": "f", **changes}
-    return Caller(scopes=frozenset(), expires_at=0.0, token=Secret(""), **names)  # type: ignore[arg-type]
+    ana = Caller("https://idp.test", "ana", "a", frozenset(), 0.0, Secret(""), family="f")
+    return replace(ana, **changes)
 
 
 def test_a_pause_begins_a_new_session(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ async def main():
             answer = await told.do(order)
             client = told.oauth.context.client_info
             say({"answer": answer, "tokens": told.tokens, "client": client and client.client_id})
-        except Exception as failed:
+        except Exception as failed:  # told to the test that asked, which fails by it
             say({"failed": repr(failed)})
 
 

@@ -83,7 +83,7 @@ async def main():
             answer = await told.do(json.loads(line))
             tokens = told.tokens and told.tokens.model_dump(mode="json")
             say({"answer": answer, "tokens": tokens, "client": told.client and told.client.client_id})
-        except Exception as failed:
+        except Exception as failed:  # told to the test that asked, which fails by it
             say({"failed": repr(failed)})
 
 

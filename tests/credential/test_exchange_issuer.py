@@ -81,7 +81,7 @@ class TwoServers:
             "issuer": self.second.issuer,
             **changes,
         }
-        return build(_settings(self.first, [settings]).jira[0].credential[0], _parts(self))  # type: ignore[arg-type]
+        return build(_settings(self.first, [settings]).jira[0].credential[0], _parts(self))  # type: ignore[arg-type]  # of `exchange`, by its settings
 
     async def grant(self, answer: str, **changes: Any) -> Any:
         """What the source makes of that answer."""

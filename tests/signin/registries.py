@@ -20,7 +20,7 @@ def document(id: str = CODE, *redirects: str, name: str = "Claude Code", seconds
     return Document(Client(id, "document", name, uris), seconds)
 
 
-class Library:
+class Published:
     """Documents, by address: a good one, or what fetching it raises. `asked` is every fetch."""
 
     def __init__(self) -> None:
@@ -54,13 +54,13 @@ class Desk:
 
     def __init__(self, database: Database, settings: SignIn) -> None:
         self.database = database
-        self.library = Library()
+        self.published = Published()
         self.book = Book()
-        self.registry = Registry(database, self.library, settings, events=self.book)
+        self.registry = Registry(database, self.published, settings, events=self.book)
 
     def another(self, **settings: Any) -> Registry:
         return Registry(
-            self.database, self.library, SignIn(**{"admission": "open", **settings}), events=self.book
+            self.database, self.published, SignIn(**{"admission": "open", **settings}), events=self.book
         )
 
 

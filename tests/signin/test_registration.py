@@ -138,7 +138,7 @@ async def test_a09_what_is_not_kept_is_not_echoed(counter: Counter) -> None:
     }
     assert told["client_id"] != "mine" and told["token_endpoint_auth_method"] == "none"
     assert (await counter.desk.registry.find(told["client_id"])).owner == ""
-    assert counter.desk.library.asked == []
+    assert counter.desk.published.asked == []
 
 
 async def test_a09_other_grants_are_left_out(counter: Counter) -> None:

@@ -164,7 +164,7 @@ async def test_a09_no_client_is_forgotten_before_its_refresh_tokens_are(tmp_path
 async def test_documents_that_were_admitted_stay_where_others_wait(guarded: Desk) -> None:
     """An administrator's word is not forgotten; what nobody looked at is."""
     await guarded.registry.admit(CODE)
-    guarded.library.known["https://b.test/c"] = document("https://b.test/c")
+    guarded.published.known["https://b.test/c"] = document("https://b.test/c")
     await guarded.registry.find("https://b.test/c")
     with clock.shifted(wall=31 * DAY):
         assert await guarded.registry.forget_unused() == 1
@@ -194,7 +194,7 @@ async def test_new_assistants_wait_where_the_settings_say_so(guarded: Desk) -> N
 async def test_a_document_may_be_admitted_before_it_is_seen(guarded: Desk) -> None:
     """The administrator knows the address from its vendor; nothing is fetched for that."""
     await guarded.registry.admit(CODE, Terms("ana"))
-    assert guarded.library.asked == []
+    assert guarded.published.asked == []
     found = await guarded.registry.find(CODE)
     assert (found.admission, found.owner, found.name) == ("admitted", "ana", "Claude Code")
     with pytest.raises(UnknownClient):
@@ -208,7 +208,7 @@ async def test_a_refused_document_is_not_fetched(made: Desk) -> None:
     await made.registry.admit(CODE, Terms(expires_at=clock.wall() - 1))
     with pytest.raises(UnknownClient):
         await made.registry.find(CODE)
-    assert made.library.asked == []
+    assert made.published.asked == []
 
 
 async def test_an_expired_client_is_unknown_until_it_is_prolonged(made: Desk) -> None:
@@ -249,15 +249,15 @@ async def test_what_cannot_be_a_client_is_unknown(made: Desk, id: str) -> None:
     with pytest.raises(UnknownClient, match=r"\.$"):
         await made.registry.find(id)
     assert await made.registry.peek(id) is None
-    assert made.library.asked == []
+    assert made.published.asked == []
 
 
 async def test_a07_a_fresh_document_is_not_fetched_again(made: Desk) -> None:
     """On no replica; afterwards it is, and what it says now counts, but for what was decided here."""
     first = await made.registry.find(CODE)
-    assert await made.another().find(CODE) == first and made.library.asked == [CODE]
+    assert await made.another().find(CODE) == first and made.published.asked == [CODE]
     await made.registry.admit(CODE, Terms("ana", ["jira-users"]))
-    made.library.known[CODE] = document(CODE, "https://claude.ai/cb", name="New")
+    made.published.known[CODE] = document(CODE, "https://claude.ai/cb", name="New")
     with clock.shifted(wall=599):
         assert (await made.registry.find(CODE)).name == "Claude Code"
     with clock.shifted(wall=601):
@@ -268,23 +268,23 @@ async def test_a07_a_fresh_document_is_not_fetched_again(made: Desk) -> None:
         frozenset({"jira-users"}),
         first.created_at,
     )
-    assert made.library.asked == [CODE, CODE] and made.book.kinds.count("client.registered") == 1
+    assert made.published.asked == [CODE, CODE] and made.book.kinds.count("client.registered") == 1
     assert assurance(found, "https://claude.ai/cb") == "attested"
 
 
 async def test_a07_the_last_good_copy_serves_while_the_document_cannot_be_had(made: Desk) -> None:
     """For a week, with a pause between two tries; a client that was never seen has none."""
     first = await made.registry.find(CODE)
-    made.library.known[CODE] = DocumentUnavailable("It cannot be had.")
+    made.published.known[CODE] = DocumentUnavailable("It cannot be had.")
     with clock.shifted(wall=601):
         assert await made.registry.find(CODE) == first
         assert await made.registry.find(CODE) == first
-        assert made.library.asked == [CODE, CODE]
+        assert made.published.asked == [CODE, CODE]
     with clock.shifted(wall=6 * DAY):
         assert await made.registry.find(CODE) == first
     with clock.shifted(wall=8 * DAY), pytest.raises(DocumentUnavailable):
         await made.registry.find(CODE)
-    made.library.known[other := "https://b.test/c"] = DocumentUnavailable("It cannot be had.")
+    made.published.known[other := "https://b.test/c"] = DocumentUnavailable("It cannot be had.")
     with pytest.raises(DocumentUnavailable):
         await made.registry.find(other)
     await made.registry.admit(other)
@@ -295,12 +295,12 @@ async def test_a07_the_last_good_copy_serves_while_the_document_cannot_be_had(ma
 async def test_pitfall_11_a_bad_document_replaces_nothing(made: Desk) -> None:
     """Nor is it used: the client is unknown while it says so, and the good copy is there afterwards."""
     first = await made.registry.find(CODE)
-    made.library.known[CODE] = UnknownClient("Another client_id.")
+    made.published.known[CODE] = UnknownClient("Another client_id.")
     with clock.shifted(wall=601):
         with pytest.raises(UnknownClient, match="Another client_id"):
             await made.registry.find(CODE)
         assert await made.registry.peek(CODE) == first
-        made.library.known[CODE] = DocumentUnavailable("It cannot be had.")
+        made.published.known[CODE] = DocumentUnavailable("It cannot be had.")
         assert await made.registry.find(CODE) == first
 
 
@@ -334,7 +334,7 @@ async def test_a09_who_was_quicker_by_a_moment_wins(
 async def test_a08_redirects_that_the_settings_no_longer_allow_are_gone(made: Desk) -> None:
     """Of every kind of client, whatever stands in its row or document."""
     uris = ("cursor://x/cb", "javascript://x/cb", "http://evil.test/cb", CLAUDE)
-    made.library.known[CODE] = document(CODE, *uris)
+    made.published.known[CODE] = document(CODE, *uris)
     dynamic = (await made.registry.register_dynamic(replace(WISH, redirect_uris=uris))).client.id
     strict = made.another(private_schemes=())
     for id in (CODE, dynamic):

@@ -26,7 +26,7 @@ _PLACE = "https://authorization.server"
 """Authlib looks at the scheme of the address alone; that people come over TLS is checked with the settings."""
 
 
-class Judged(ClientMixin):  # type: ignore[misc]
+class Judged(ClientMixin):
     """A client as Authlib asks about it."""
 
     def __init__(self, client: Client) -> None:
@@ -61,7 +61,7 @@ class Judged(ClientMixin):  # type: ignore[misc]
         return grant_type in self.client.grant_types
 
 
-class _Payload(OAuth2Payload):  # type: ignore[misc]
+class _Payload(OAuth2Payload):
     def __init__(self, sent: Mapping[str, str]) -> None:
         self._sent = dict(sent)
 
@@ -74,7 +74,7 @@ class _Payload(OAuth2Payload):  # type: ignore[misc]
         return defaultdict(list, {name: [value] for name, value in self._sent.items()})
 
 
-class _Request(OAuth2Request):  # type: ignore[misc]
+class _Request(OAuth2Request):
     def __init__(self, method: str, sent: Mapping[str, str], authorization: str) -> None:
         super().__init__(method, _PLACE, headers={"Authorization": authorization} if authorization else {})
         self.payload = _Payload(sent)
@@ -112,7 +112,7 @@ class _RefreshToken:
         return self._scope
 
 
-class _CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
+class _CodeGrant(AuthorizationCodeGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
 
     def query_authorization_code(self, code: str, client: Judged) -> _CodeToken | None:
@@ -120,20 +120,21 @@ class _CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
         return _CodeToken(found) if found is not None and found.client == client.get_client_id() else None
 
 
-class _RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
+class _RefreshGrant(RefreshTokenGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = _CodeGrant.TOKEN_ENDPOINT_AUTH_METHODS
 
     def authenticate_refresh_token(self, refresh_token: str) -> _RefreshToken | None:
-        return self.server.refresh  # type: ignore[no-any-return]
+        found: _RefreshToken | None = self.server.refresh
+        return found
 
 
-class _OnlyS256(CodeChallenge):  # type: ignore[misc]
+class _OnlyS256(CodeChallenge):
     """PKCE for every client, and S256 alone (OAuth 2.1 §4.1.1)."""
 
     SUPPORTED_CODE_CHALLENGE_METHOD = ("S256",)
 
 
-class Hearing(AuthorizationServer):  # type: ignore[misc]
+class Hearing(AuthorizationServer):
     """One request before Authlib. `proved` says that the client showed its key (`private_key_jwt`)."""
 
     def __init__(self, client: Client, *, proved: bool = False) -> None:

@@ -168,7 +168,9 @@ class Chain:
                 await self.sweep(live)
             except GatewayError as away:
                 log.warning("grants of ended sign-ins: %s", away.private)
-            except Exception:
+            except (
+                Exception
+            ):  # one look that fails must not be the last; what is left is refused all the same
                 log.exception("grants of ended sign-ins")
 
     def _key(self, family: str, issuer: str, subject: str) -> LinkKey:

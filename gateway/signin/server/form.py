@@ -105,7 +105,7 @@ async def _guarded(answer: Answer, scope: Scope, receive: Receive, headers: Head
     except GatewayError as problem:
         log.warning("%s: %s: %r", scope["path"], problem.code, problem.private)
         return _refusal(OAuthError("temporarily_unavailable", problem.public, 503))
-    except Exception:
+    except Exception:  # whatever it is, no token is given and no traceback told
         log.exception("an endpoint failed: %s", scope["path"])
         return _refusal(OAuthError("server_error", "It is our fault; try again later.", 500))
 

@@ -95,7 +95,7 @@ class Scim:
             except GatewayError as problem:
                 log.warning("SCIM: %s: %r", problem.code, problem.private)
                 reply = Reply(503, documents.error(ScimError(503, "Try again in a minute.")), _JSON)
-            except Exception:
+            except Exception:  # the provider hears 500 and sends it again: nothing counts as done
                 log.exception("SCIM failed")
                 reply = Reply(500, documents.error(ScimError(500, "It is our fault; try again.")), _JSON)
         await reply.send(send)
