@@ -66,7 +66,7 @@ async def _sign_in(stage: Stage, ana: Assistant, sandbox: Sandbox, settings: Set
     )
     stage.told(
         told["iss"] == settings.server.public_url and told["idp"] == sandbox.issuer,
-        "The gateway issued it, after the provider said that she is Ana; the provider's own token never left us.",
+        "The gateway issued it, after the provider said that she is Ana.",
     )
     stage.told("jira_search" in offered, f"She is offered {len(offered)} tools: {', '.join(offered)}.")
 
